@@ -1,0 +1,74 @@
+"""A run's own process, apart from the kernel or terminal that asks for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from medfusion.errors import RunError
+from medfusion.runs import folder as files
+from medfusion.runs import status
+
+
+def start(run: Path) -> int:
+    """Start or resume a run in a process that survives this one; return its pid.
+
+    Args:
+        run: The run folder. What the process prints goes to its log.txt.
+
+    Raises:
+        RunError: A process works on this run already.
+    """
+    if status.read(run).active:
+        msg = f"{run}: is running already"
+        raise RunError(msg)
+    environment = dict(os.environ)
+    # Jupyter's inline backend and comm settings mean nothing to the process.
+    environment.pop("MPLBACKEND", None)
+    with (run / files.LOG).open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-P", "-m", "medfusion", "resume", str(run)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=run,
+            env=environment,
+            start_new_session=True,
+        )
+    _children.append(process)
+    return process.pid
+
+
+def wait(run: Path, timeout: float | None = None) -> status.Status:
+    """Wait until no process works on the run and return its status.
+
+    Raises:
+        TimeoutError: It is still at work after `timeout` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        _reap()
+        found = status.read(run)
+        starting = found.state == "created" and _starting(run)
+        if not found.active and not starting:
+            return found
+        if deadline is not None and time.monotonic() > deadline:
+            msg = f"{run}: still {found.state} after {timeout:g} s"
+            raise TimeoutError(msg)
+        time.sleep(0.2)
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _reap() -> None:
+    for child in _children[:]:
+        if child.poll() is not None:
+            _children.remove(child)
+
+
+def _starting(run: Path) -> bool:
+    return any(str(run) in map(str, child.args) for child in _children)  # type: ignore[arg-type]

@@ -1,0 +1,213 @@
+"""The data part of an Experiment: one table, images per view, a target, a split."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medfusion.spec.base import Int, Real, Spec
+
+
+class Augmentation(Spec):
+    """Random changes of a training image, drawn anew per subject and epoch from the seed."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "horizontal"
+    """Axes along which an image may be mirrored. Use "none" where left and right matter."""
+    rotate: Real = Field(10.0, ge=0, le=180)
+    """Largest rotation to either side, in degrees."""
+    scale: Real = Field(0.1, ge=0, lt=1)
+    """Largest relative change of size."""
+    shift: Real = Field(0.05, ge=0, lt=1)
+    """Largest shift to either side, as a fraction of the image's side."""
+    intensity: Real = Field(0.1, ge=0, lt=1)
+    """Largest relative change of brightness and of contrast."""
+
+
+class View(Spec):
+    """One image column of the table. A subject may lack any of its views."""
+
+    column: str = Field(min_length=1)
+    """Column with the image's path, relative to the data root. An empty cell is a missing view."""
+    size: tuple[Annotated[Int, Field(ge=8, le=4096)], Annotated[Int, Field(ge=8, le=4096)]] = (
+        224,
+        224,
+    )
+    """Height and width in pixels to which the image is resized."""
+    channels: Literal[1, 3] = 3
+    """1 reads as grey, 3 as RGB; files of the other kind are converted."""
+    mean: tuple[Real, ...] | None = None
+    """Mean per channel for normalising, on the 0..1 scale; by default worked out on the training split."""
+    std: tuple[Annotated[Real, Field(gt=0)], ...] | None = None
+    """Standard deviation per channel, as `mean`."""
+    augmentation: Augmentation | None = Augmentation()
+    """Random changes while training; null switches them off."""
+
+    @model_validator(mode="after")
+    def _mean_and_std_together(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            msg = "give both mean and std, or neither"
+            raise ValueError(msg)
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.channels:
+                msg = f"{name} needs {self.channels} value(s), one per channel"
+                raise ValueError(msg)
+        return self
+
+
+class BinaryTarget(Spec):
+    """Two classes, one of which is the event."""
+
+    family: ClassVar[str] = "target"
+    kind: Literal["binary"] = "binary"
+    column: str = Field(min_length=1)
+    """Column with the label."""
+    positive: str | None = None
+    """The value that counts as the event; by default the second of the two in sorted order."""
+
+
+class MulticlassTarget(Spec):
+    """One of several classes without order."""
+
+    family: ClassVar[str] = "target"
+    kind: Literal["multiclass"] = "multiclass"
+    column: str = Field(min_length=1)
+    """Column with the label."""
+    classes: tuple[str, ...] | None = Field(None, min_length=2)
+    """The classes in the order wanted; by default the sorted values of the training split."""
+
+
+class RegressionTarget(Spec):
+    """A number."""
+
+    family: ClassVar[str] = "target"
+    kind: Literal["regression"] = "regression"
+    column: str = Field(min_length=1)
+    """Column with the number."""
+    unit: str = ""
+    """Its unit, shown on axes and in tables."""
+
+
+Target = Annotated[BinaryTarget | MulticlassTarget | RegressionTarget, Field(discriminator="kind")]
+
+Fractions = tuple[
+    Annotated[Real, Field(gt=0, lt=1)],
+    Annotated[Real, Field(gt=0, lt=1)],
+    Annotated[Real, Field(gt=0, lt=1)],
+]
+
+
+class _Fractional(Spec):
+    fractions: Fractions = (0.7, 0.15, 0.15)
+    """Shares of train, val and test; they add up to 1."""
+    seed: Int = Field(0, ge=0)
+    """Seed of the draw, apart from the experiment's, so that the split stays when that changes."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if abs(sum(self.fractions) - 1) > 1e-6:
+            msg = f"fractions add up to {sum(self.fractions):g}, not to 1"
+            raise ValueError(msg)
+        return self
+
+
+class ColumnSplit(Spec):
+    """The table says which split a row belongs to."""
+
+    family: ClassVar[str] = "split"
+    kind: Literal["column"] = "column"
+    column: str = Field(min_length=1)
+    """Column with the split's name."""
+    train: tuple[str, ...] = ("train", "training")
+    """Values that mean the training split (upper or lower case)."""
+    val: tuple[str, ...] = ("val", "valid", "validation", "dev", "tune", "tuning")
+    """Values that mean the validation split."""
+    test: tuple[str, ...] = ("test", "testing", "holdout")
+    """Values that mean the test split."""
+
+
+class GroupedSplit(_Fractional):
+    """Whole groups are drawn at random."""
+
+    family: ClassVar[str] = "split"
+    kind: Literal["grouped"] = "grouped"
+
+
+class StratifiedGroupedSplit(_Fractional):
+    """Whole groups are drawn so that each split has nearly the same mix of targets."""
+
+    family: ClassVar[str] = "split"
+    kind: Literal["stratified-grouped"] = "stratified-grouped"
+
+
+class GroupedKFoldSplit(Spec):
+    """Cross-validation over groups: fold `fold` is the test split, the next one validation."""
+
+    family: ClassVar[str] = "split"
+    kind: Literal["grouped-kfold"] = "grouped-kfold"
+    folds: Int = Field(5, ge=3, le=100)
+    """Number of folds."""
+    fold: Int = Field(0, ge=0)
+    """Which fold is the test split, from 0."""
+    stratify: bool = True
+    """Keep the mix of targets alike over the folds."""
+    seed: Int = Field(0, ge=0)
+    """Seed of the draw."""
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Self:
+        if self.fold >= self.folds:
+            msg = f"fold {self.fold} does not exist: with {self.folds} folds they are 0 to {self.folds - 1}"
+            raise ValueError(msg)
+        return self
+
+
+Split = Annotated[
+    ColumnSplit | GroupedSplit | StratifiedGroupedSplit | GroupedKFoldSplit,
+    Field(discriminator="kind"),
+]
+
+
+class Data(Spec):
+    """Which table, which images, what to predict, and how the rows are split."""
+
+    table: str = Field(min_length=1)
+    """The table's file (CSV, TSV, Excel, Parquet), relative to the YAML's own folder."""
+    root: str | None = None
+    """Folder from which image paths start and which they may not leave; by default the table's own folder."""
+    id: str = Field(min_length=1)
+    """Column that names a row; no value may occur twice."""
+    group: str | None = None
+    """Column of the unit that must never be in two splits (patient, lesion, study); by default the id."""
+    images: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")], View] = {}
+    """Views by name; several views of one subject are several entries."""
+    numeric: tuple[str, ...] = ()
+    """Columns with numbers."""
+    categorical: tuple[str, ...] = ()
+    """Columns with categories."""
+    target: Target
+    """What is to be predicted."""
+    split: Split
+    """How the rows are divided into train, val and test."""
+    skip_unreadable: bool = False
+    """Leave out rows whose image cannot be read, and record them, in place of stopping."""
+
+    @model_validator(mode="after")
+    def _columns_make_sense(self) -> Self:
+        features = [*self.numeric, *self.categorical]
+        twice = sorted({name for name in features if features.count(name) > 1})
+        if twice:
+            msg = f"columns listed twice among numeric and categorical: {', '.join(twice)}"
+            raise ValueError(msg)
+        taken = {self.target.column: "the target", self.id: "the id"}
+        if isinstance(self.split, ColumnSplit):
+            taken[self.split.column] = "the split"
+        for name in features:
+            if name in taken:
+                msg = f"column {name!r} is {taken[name]} and cannot be a feature too"
+                raise ValueError(msg)
+        if not self.images and not features:
+            msg = "nothing to learn from: give images, numeric or categorical columns"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,158 @@
+"""What is wrong with an experiment, in sentences: line, path, the nearest valid name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from medfusion.errors import nearest
+
+Path = tuple[str | int, ...]
+
+
+def describe(
+    error: ValidationError, model: type[BaseModel], source: str, lines: Mapping[Path, int]
+) -> str:
+    """Return one line of text per problem, in the order of the file.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was checked.
+        source: What to call the document.
+        lines: Line of each path, where the document came from text.
+    """
+    found = []
+    for item in error.errors(include_url=False):
+        path = _document_path(item["loc"], model)
+        line = _line(path or _named_path(item), lines)
+        where = f"{source}, line {line}" if line else source
+        dotted = ".".join(str(part) for part in path)
+        label = f"{dotted}: " if dotted else ""
+        found.append((line or 0, f"{where}: {label}{_sentence(item, path, model)}"))
+    return "\n".join(text for _, text in sorted(found, key=lambda pair: pair[0]))
+
+
+def unknown_monitor(monitor: str, known: Iterable[str]) -> str:
+    """Return the sentence for a monitored value that does not exist."""
+    names = list(known)
+    near = nearest(monitor, names)
+    hint = f"did you mean {near!r}? " if near else ""
+    return f"training.early_stopping.monitor {monitor!r} is not worked out for this target; {hint}Known: {', '.join(names)}"
+
+
+def _named_path(item: Mapping[str, Any]) -> Path:
+    # Checks across parts belong to no single field; their message starts with the path meant.
+    return tuple(str(item.get("ctx", {}).get("error", "")).split(" ", 1)[0].rstrip(":").split("."))
+
+
+def _line(path: Path, lines: Mapping[Path, int]) -> int | None:
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)
+
+
+def _document_path(loc: Path, model: type[BaseModel]) -> Path:
+    """Drop the union tags that pydantic adds to a location."""
+    path: list[str | int] = []
+    current: Any = model
+    for part in loc:
+        members = _models(current)
+        tags = {_tag(member): member for member in members}
+        if len(members) > 1 and part in tags:
+            current = tags[part]
+            continue
+        if isinstance(part, str) and (part.startswith("function-") or part in _BRANCHES):
+            continue
+        path.append(part)
+        current = _child(members, part, current)
+    return tuple(path)
+
+
+_BRANCHES = {"[key]", "literal['all','none']", "literal['none','balanced']", "int"} | {
+    "constrained-int",
+    "tuple[float, ...]",
+    "tuple[constrained-float, ...]",
+}
+
+
+def _child(members: list[type[BaseModel]], part: str | int, current: Any) -> Any:
+    for member in members:
+        if isinstance(part, str) and part in member.model_fields:
+            return member.model_fields[part].annotation
+    if members:
+        return None
+    arguments = get_args(current)  # dict[str, View] -> View, tuple[X, ...] -> X
+    return next((a for a in reversed(arguments) if a is not Ellipsis), None)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if getattr(annotation, "__origin__", None) in (dict, tuple, list):
+        return []
+    return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
+def _tag(model: type[BaseModel]) -> Any:
+    field = model.model_fields.get("kind")
+    return field.default if field is not None else None
+
+
+def _at(path: Path, model: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return the models that may stand at a path of the document."""
+    current: Any = model
+    for part in path:
+        members = _models(current)
+        found = None
+        for member in members:
+            if isinstance(part, str) and part in member.model_fields:
+                found = member.model_fields[part].annotation
+                break
+        current = found if members else _child([], part, current)
+        if current is None:
+            return []
+    return _models(current)
+
+
+def _sentence(item: Mapping[str, Any], path: Path, model: type[BaseModel]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(str(path[-1]), _owner_fields(item["loc"], path, model))
+    if kind == "missing":
+        return "is missing"
+    if kind in ("union_tag_invalid", "literal_error"):
+        expected = str(context.get("expected_tags") or context.get("expected", ""))
+        known = [name.strip().strip("'") for name in expected.replace(" or ", ",").split(",")]
+        given = str(context.get("tag", item.get("input")))
+        near = nearest(given, known)
+        hint = f"did you mean {near!r}? " if near else ""
+        return f"unknown {_noun(path, kind)} {given!r}; {hint}Known: {', '.join(known)}"
+    if kind == "union_tag_not_found":
+        tags = ", ".join(str(_tag(member)) for member in _at(path, model))
+        return f"needs a `kind`. Known: {tags}"
+    if kind == "value_error":
+        return str(context.get("error", item["msg"]))
+    return f"{item['msg']} (got {_short(item.get('input'))})"
+
+
+def _noun(path: Path, kind: str) -> str:
+    return "kind" if kind == "union_tag_invalid" else str(path[-1]) if path else "value"
+
+
+def _owner_fields(loc: Path, path: Path, model: type[BaseModel]) -> list[str]:
+    owners = _at(path[:-1], model)
+    tagged = [owner for owner in owners if _tag(owner) is not None and _tag(owner) in loc]
+    return sorted({name for owner in (tagged or owners) for name in owner.model_fields})
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    near = nearest(key, known)
+    hint = f"did you mean {near!r}? " if near else ""
+    return f"unknown key; {hint}Known here: {', '.join(known)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
