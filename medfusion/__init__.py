@@ -1,1 +1,45 @@
-"""x"""
+"""MedFusion: multimodal medical deep learning in JupyterLab.
+
+Example:
+    >>> import medfusion as mf
+    >>> exp = mf.Experiment.from_yaml("skin.yaml")  # doctest: +SKIP
+    >>> run = mf.train(exp)  # doctest: +SKIP
+    >>> run.wait().metrics["test"]["auc"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medfusion.api import Run as Run
+    from medfusion.api import train as train
+    from medfusion.magics import load_ipython_extension as load_ipython_extension
+    from medfusion.magics import unload_ipython_extension as unload_ipython_extension
+    from medfusion.spec import Experiment as Experiment
+
+__all__ = ["Experiment", "Run", "__version__", "train"]
+__version__ = "0.1.0"
+
+# Public names come from their modules when they are asked for (PEP 562): importing MedFusion is
+# instant, and nobody waits for torch who does not train.
+_HOMES = {
+    "Experiment": "medfusion.spec",
+    "Run": "medfusion.api",
+    "train": "medfusion.api",
+    "load_ipython_extension": "medfusion.magics",
+    "unload_ipython_extension": "medfusion.magics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

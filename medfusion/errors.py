@@ -55,6 +55,10 @@ class WeightsError(InputError):
     """Pretrained weights that cannot be had or do not fit the model."""
 
 
+class TrainingError(InputError):
+    """Training that cannot go on, such as a loss that became infinite."""
+
+
 class StorageError(InputError):
     """The disk is full, or a file cannot be written."""
 

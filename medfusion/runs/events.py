@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from medfusion.runs import atomic
 
@@ -56,10 +56,15 @@ class EventWriter:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Make what was appended durable and close the file."""
+        """Close the file."""
         with self._lock:
-            if not self._file.closed:
-                self._file.close()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class EventReader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import json
 import re
 import shutil
@@ -166,7 +166,7 @@ def create_run(experiment: Experiment, runs: str | Path = "runs") -> Path:
 
 
 def _fresh(runs: Path, name: str) -> Path:
-    stamp = datetime.datetime.now(tz=datetime.UTC).astimezone().strftime("%Y%m%d-%H%M%S")
+    stamp = dt.datetime.now(tz=dt.UTC).astimezone().strftime("%Y%m%d-%H%M%S")
     stem = re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "run"
     for number in range(1000):
         path = runs / f"{stem}-{stamp}{f'-{number + 1}' if number else ''}"

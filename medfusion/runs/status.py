@@ -84,7 +84,7 @@ def read(folder: Path) -> Status:
         status = Status(**{key: value for key, value in document.items() if key in known})
         if status.state not in ACTIVE | {"created", "stopped", "finished", "failed"}:
             msg = f"state {status.state!r}"
-            raise ValueError(msg)
+            raise ValueError(msg)  # noqa: TRY301 - told like the other damages
     except FileNotFoundError:
         msg = f"{folder}: not a run folder (it has no {FILE})"
         raise RunError(msg) from None

@@ -22,7 +22,9 @@ def _call(spec: BaseModel, indent: int) -> str:
         for name, field in type(spec).model_fields.items()
         if name != "kind"
         and (
-            field.is_required() or getattr(spec, name) != field.default or _stated_empty(spec, name)
+            field.is_required()
+            or getattr(spec, name) != field.get_default(call_default_factory=True)
+            or _stated_empty(spec, name)
         )
     ]
     return _wrap(f"{type(spec).__name__}(", given, ")", indent)

@@ -180,7 +180,9 @@ class Data(Spec):
     """Column that names a row; no value may occur twice."""
     group: str | None = None
     """Column of the unit that must never be in two splits (patient, lesion, study); by default the id."""
-    images: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")], View] = {}
+    images: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")], View] = Field(
+        default_factory=dict
+    )
     """Views by name; several views of one subject are several entries."""
     numeric: tuple[str, ...] = ()
     """Columns with numbers."""

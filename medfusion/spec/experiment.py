@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from medfusion.errors import SpecError
 from medfusion.spec import code, migration, problems, text
-from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Data
 from medfusion.spec.evaluation import Evaluation
 from medfusion.spec.model import Model
@@ -162,7 +162,7 @@ class Experiment(Spec):
         except ValidationError as error:
             raise SpecError(problems.describe(error, cls, source, lines or {})) from None
         if folder is not None:
-            experiment._folder = Path(folder).resolve()
+            experiment._folder = Path(folder).resolve()  # noqa: SLF001 - our own class
         return experiment
 
     def to_yaml(self) -> str:

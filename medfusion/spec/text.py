@@ -65,8 +65,8 @@ def parse(content: str, source: str) -> tuple[dict[str, Any], Lines]:
     if len(content) > MAX_BYTES:
         msg = f"{source}: larger than {MAX_BYTES >> 20} MiB; this is not an experiment"
         raise SpecError(msg)
-    loader = _Loader(content)
     try:
+        loader = _Loader(content)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             msg = f"{source}: expected `key: value` lines, as in `medfusion: 1`"
@@ -82,8 +82,6 @@ def parse(content: str, source: str) -> tuple[dict[str, Any], Lines]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         msg = f"{source}: not valid YAML: {error}"
         raise SpecError(msg) from None
-    finally:
-        loader.dispose()
     return document, lines
 
 
@@ -116,7 +114,7 @@ def _walk(
 class _Dumper(yaml.SafeDumper):
     """Block style for mappings, flow style for short lists."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - never, whatever it is
         return True
 
 

@@ -1,0 +1,143 @@
+"""MedFusion from Python: `train` and `Run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from medfusion.errors import RunError
+from medfusion.runs import RunFolder, Status, process
+from medfusion.spec import Experiment
+
+
+class Run(RunFolder):
+    """One execution of an Experiment, in its own process; the folder is the truth.
+
+    A closed tab, a restarted kernel or another notebook re-attaches with `Run(path)` and sees the
+    whole history.
+
+    Args:
+        path: The run folder.
+
+    Raises:
+        RunError: There is no run folder.
+
+    Example:
+        >>> run = Run("runs/skin-20260101-120000")  # doctest: +SKIP
+        >>> run.wait().metrics["test"]["auc"]  # doctest: +SKIP
+    """
+
+    _shown_in: int | None = None
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait until the run has ended, then return it.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: It is still at work.
+            RunError: It failed; the message says why.
+        """
+        status = process.wait(self.path, timeout)
+        if status.state == "failed":
+            raise RunError(_why(self, status))
+        return self
+
+    def resume(self) -> Self:
+        """Go on with a run that was stopped or killed, in a process of its own.
+
+        Raises:
+            RunError: It is running already.
+        """
+        process.start(self.path)
+        return self
+
+    def panel(self) -> Any:
+        """Return the live panel: curves, time left, log, Pause, Resume and Stop."""
+        from medfusion.widgets import RunPanel
+
+        return RunPanel(self)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML file that opens offline, and return its path.
+
+        Raises:
+            RunError: The run is damaged.
+            StorageError: The file cannot be written.
+        """
+        from medfusion.report import write_report
+
+        return write_report(self, Path(path))
+
+    def predict(self, table: str | Path) -> Any:
+        """Return the predictions for a table as a DataFrame: id and prob_<class> or value.
+
+        Raises:
+            RunError: The run has no trained weights yet.
+            TableError: The table lacks a column of the run's.
+        """
+        import pandas as pd
+
+        from medfusion.training.prediction import predict, prediction_table
+
+        ids, predictions, task = predict(self, table)
+        header, _ = prediction_table(ids, predictions, task)
+        frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=header[1:])
+        frame.insert(0, "id", ids)
+        return frame
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        cell = _cell()
+        if cell is not None and cell == self._shown_in:  # `train` showed the panel in this cell
+            return {"text/plain": repr(self)}
+        return self.panel()._repr_mimebundle_(**kwargs)
+
+
+def train(
+    experiment: Experiment | str | Path, *, runs: str | Path = "runs", show: bool | None = None
+) -> Run:
+    """Start training in a process of its own and return the run at once.
+
+    In a notebook the live panel is shown; the kernel stays free. `run.wait()` waits for the end.
+
+    Args:
+        experiment: An Experiment, or the path of its YAML.
+        runs: Folder that holds the runs.
+        show: Show the live panel; by default in notebooks only.
+
+    Raises:
+        SpecError: The experiment does not follow the schema.
+        StorageError: The run folder cannot be made.
+
+    Example:
+        >>> run = train("skin.yaml")  # doctest: +SKIP
+        >>> run.wait().metrics["test"]["auc"]["value"]  # doctest: +SKIP
+    """
+    if not isinstance(experiment, Experiment):
+        experiment = Experiment.from_yaml(experiment)
+    run = Run.create(experiment, runs)
+    process.start(run.path)
+    cell = _cell()
+    if show or (show is None and cell is not None):
+        from IPython.display import display
+
+        display(run.panel())
+        run._shown_in = cell  # noqa: SLF001
+    return run
+
+
+def _cell() -> int | None:
+    """Return the number of the notebook cell being executed; None outside of notebooks."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    return int(shell.execution_count)
+
+
+def _why(run: RunFolder, status: Status) -> str:
+    if status.error is not None:
+        return f"{run.path}: {status.error['message']}"
+    return f"{run.path}: failed; see {run.path / 'log.txt'}"

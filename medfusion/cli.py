@@ -1,0 +1,40 @@
+"""The command line: arguments in, text or one JSON document out, an exit code.
+
+Exit codes: 0 done, 2 something that the user gave is wrong, 1 a fault of MedFusion.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from medfusion.commands import execute
+from medfusion.errors import InputError
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: The words after `medfusion`.
+    """
+    try:
+        outcome = execute(list(argv))
+    except InputError as error:
+        print(f"medfusion: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        return 2
+    except KeyboardInterrupt:
+        print("medfusion: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; point stdout elsewhere so that exiting is quiet too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if outcome.json:
+        print(json.dumps(outcome.document, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
+    elif outcome.text:
+        print(outcome.text)  # noqa: T201
+    sys.stdout.flush()
+    return outcome.code

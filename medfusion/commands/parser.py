@@ -1,0 +1,212 @@
+"""The words that `medfusion` understands. Building the parser imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+from typing import Any, NoReturn
+
+from medfusion.commands.outcome import Outcome
+from medfusion.errors import InputError, unknown
+
+
+class UsageError(InputError):
+    """Words that the command line does not understand."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        msg = f"{message}\n{self.format_usage().rstrip()}\nMore: {self.prog} --help"
+        raise UsageError(msg)
+
+
+class _Help(Exception):  # noqa: N818 - not an error
+    """Help or version was asked for."""
+
+
+class _HelpAction(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        raise _Help(parser.format_help().rstrip())
+
+
+class _VersionAction(argparse.Action):
+    def __call__(self, *_: Any) -> None:
+        from medfusion import __version__
+
+        text = f"medfusion {__version__}"
+        raise _Help(text)
+
+
+def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
+    """Return the parser of all verbs."""
+    root = _Parser(
+        prog="medfusion",
+        description="Multimodal medical deep learning: images and clinical tables.",
+        epilog="Example:\n  medfusion demo --out demo\n\n"
+        "Exit codes: 0 done, 2 something you gave is wrong, 1 a fault of MedFusion.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    root.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+    root.add_argument("--version", action=_VersionAction, nargs=0, help="show the version")
+    verbs = root.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+
+    def add(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(
+            verb,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"Example:\n  medfusion {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=False,
+        )
+        sub.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+        return sub
+
+    def add_json(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def add_changes(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            dest="changes",
+            metavar="PATH=VALUE",
+            help="change the experiment, for instance training.epochs=3 (repeatable)",
+        )
+        sub.add_argument(
+            "--skip-unreadable",
+            action="store_true",
+            help="leave out rows whose image cannot be read, and record them",
+        )
+
+    sub = add("validate", "check an experiment and its data", "validate skin.yaml")
+    sub.add_argument("experiment", metavar="EXPERIMENT.yaml")
+    add_changes(sub)
+    add_json(sub)
+
+    sub = add(
+        "train", "train an experiment and evaluate it", "train skin.yaml --set training.epochs=3"
+    )
+    sub.add_argument("experiment", metavar="EXPERIMENT.yaml")
+    sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    sub.add_argument(
+        "--detach", action="store_true", help="return at once; the run goes on by itself"
+    )
+    add_changes(sub)
+    add_json(sub)
+
+    sub = add(
+        "resume", "go on with a run that was stopped or killed", "resume runs/skin-20260101-120000"
+    )
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument(
+        "--detach", action="store_true", help="return at once; the run goes on by itself"
+    )
+    add_json(sub)
+
+    sub = add("stop", "stop a run after its current step", "stop runs/skin-20260101-120000")
+    sub.add_argument("run", metavar="RUN")
+    add_json(sub)
+
+    sub = add("runs", "list the runs", "runs")
+    sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    add_json(sub)
+
+    sub = add("compare", "compare runs on their test split", "compare runs/a runs/b")
+    sub.add_argument("runs", nargs="+", metavar="RUN")
+    sub.add_argument("--split", default="test", choices=("train", "val", "test"))
+    add_json(sub)
+
+    sub = add("evaluate", "predict and judge a run's splits anew", "evaluate RUN --split test")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--split", choices=("train", "val", "test"), help="show this split only")
+    add_json(sub)
+
+    sub = add(
+        "predict", "predict the rows of a new table", "predict RUN new.csv --out predicted.csv"
+    )
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("table", metavar="TABLE")
+    sub.add_argument("--out", required=True, metavar="FILE.csv|.parquet")
+    add_json(sub)
+
+    sub = add("explain", "explain one prediction", "explain RUN --id ISIC_0024320 --out explained")
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--id", required=True)
+    sub.add_argument("--out", required=True, metavar="DIR")
+    add_json(sub)
+
+    sub = add(
+        "report",
+        "write a run's report, one file that opens offline",
+        "report RUN --out report.html",
+    )
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument("--out", required=True, metavar="FILE.html")
+    add_json(sub)
+
+    sub = add("models", "list what models are made of", "models fusion")
+    sub.add_argument("kind", nargs="?", metavar="KIND", help="image, table, fusion, views, head")
+    add_json(sub)
+
+    sub = add("schema", "print the JSON Schema of experiments", "schema > experiment.schema.json")
+
+    sub = add("data", "look at data", "data inspect cohort.csv")
+    actions = sub.add_subparsers(
+        dest="action", metavar="inspect", required=True, parser_class=_Parser
+    )
+    inspect = actions.add_parser(
+        "inspect",
+        help="say what a file or a folder is",
+        description="Say what a table, an image or a folder is.",
+        epilog="Example:\n  medfusion data inspect cohort.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    inspect.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+    inspect.add_argument("path", metavar="PATH")
+    add_json(inspect)
+
+    sub = add("demo", "the whole way on built-in phantom data", "demo --out demo")
+    sub.add_argument("--out", default="demo", metavar="DIR", help="folder to work in (demo)")
+    add_json(sub)
+
+    sub = add("lab", "start JupyterLab with the quickstart", "lab")
+    sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    sub.add_argument("--port", type=int, default=8888)
+    return root
+
+
+def verbs() -> list[str]:
+    """Return the names of all verbs."""
+    for action in parser()._actions:  # noqa: SLF001 - argparse has no public way to list them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return list(action.choices)
+    return []
+
+
+def execute(argv: list[str]) -> Outcome:
+    """Parse the words of one command and do what they say.
+
+    Args:
+        argv: The words after `medfusion`.
+
+    Raises:
+        UsageError: The words are not understood.
+        InputError: Something that the user gave is wrong.
+    """
+    known = verbs()
+    if argv and not argv[0].startswith("-") and argv[0] not in known:
+        raise UsageError(unknown("command", argv[0], known))
+    try:
+        arguments = parser().parse_args(argv or ["--help"])
+    except _Help as help_text:
+        return Outcome(text=str(help_text))
+    if arguments.verb is None:
+        return Outcome(text=parser().format_help().rstrip())
+    module = importlib.import_module(f"medfusion.commands.{arguments.verb}")
+    outcome: Outcome = module.execute(arguments)
+    return dataclasses.replace(outcome, json=getattr(arguments, "json", outcome.json))

@@ -1,0 +1,48 @@
+"""`medfusion predict`: predictions of a trained run for a new table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from medfusion.commands.outcome import Outcome
+from medfusion.errors import InputError
+from medfusion.runs import RunFolder, atomic
+
+
+def execute(arguments: argparse.Namespace) -> Outcome:
+    """Write the predictions as CSV or Parquet.
+
+    Raises:
+        InputError: The file's ending is neither, or the run or the table do not allow it.
+    """
+    out = Path(arguments.out)
+    if out.suffix not in (".csv", ".parquet"):
+        msg = f"{out}: write to a file that ends in .csv or .parquet"
+        raise InputError(msg)
+    run = RunFolder(arguments.run)
+    from medfusion.training.prediction import predict, prediction_table
+
+    ids, predictions, task = predict(run, arguments.table)
+    if out.suffix == ".parquet":
+        import pandas as pd
+
+        header, _ = prediction_table(ids, predictions, task)
+        frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=header[1:])
+        frame.insert(0, "id", ids)
+        atomic.write(out, lambda part: frame.to_parquet(part, index=False))
+    else:
+        header, rows = prediction_table(ids, predictions, task)
+
+        def fill(part: Path) -> None:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+        atomic.write(out, fill)
+    return Outcome(
+        text=f"{out}: {len(ids)} predictions",
+        document={"run": str(run.path), "out": str(out), "rows": len(ids), "columns": header},
+        run=run.path,
+        path=out,
+    )

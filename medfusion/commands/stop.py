@@ -1,0 +1,29 @@
+"""`medfusion stop`: asks a run to save and end."""
+
+from __future__ import annotations
+
+import argparse
+
+from medfusion.commands.outcome import Outcome
+from medfusion.runs import RunFolder, process
+
+PATIENCE_SECONDS = 60.0
+
+
+def execute(arguments: argparse.Namespace) -> Outcome:
+    """Ask the run to stop and wait until it has; evaluation at the end of a run is let finish."""
+    run = RunFolder(arguments.run)
+    if run.status.active:
+        run.stop()
+        try:
+            process.wait(run.path, timeout=PATIENCE_SECONDS)
+        except TimeoutError:
+            return Outcome(
+                text=f"{run.path}\nwas asked to stop and is still at work",
+                document={"run": str(run.path), "state": run.status.state},
+                run=run.path,
+            )
+    state = run.status.state
+    return Outcome(
+        text=f"{run.path}\n{state}", document={"run": str(run.path), "state": state}, run=run.path
+    )

@@ -1,0 +1,66 @@
+"""`medfusion train`: a new run, in this process or on its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.validate import read
+from medfusion.runs import RunFolder, process
+
+HEADLINE = {"binary": "auc", "multiclass": "auc", "regression": "rmse"}
+
+
+def execute(arguments: argparse.Namespace) -> Outcome:
+    """Make the run folder and train in it."""
+    experiment = read(arguments)
+    run = RunFolder.create(experiment, arguments.runs)
+    if arguments.detach:
+        process.start(run.path)
+        return Outcome(
+            text=f"{run.path}\nruns by itself; `medfusion runs` lists it",
+            document={"run": str(run.path), "state": "running"},
+            run=run.path,
+        )
+    return work(run)
+
+
+def work(run: RunFolder) -> Outcome:
+    """Train a run here, with a progress bar, and return how it ended."""
+    from medfusion.training import execute as train
+    from medfusion.training.terminal import TerminalProgress
+
+    train(run.path, [TerminalProgress()])
+    return summary(run)
+
+
+def summary(run: RunFolder) -> Outcome:
+    """Return the state of a run and, when it has finished, its metrics."""
+    state = run.status
+    document = {
+        "run": str(run.path),
+        "state": state.state,
+        "epoch": state.epoch,
+        "step": state.step,
+    }
+    lines = [f"{run.path}", f"{state.state} after {state.epoch} of {state.epochs} epochs"]
+    if state.state == "finished":
+        metrics = run.metrics
+        document["metrics"] = metrics
+        names = [name for name in metrics["test"] if "[" not in name]
+        rows = [
+            [name, *(interval(metrics[split].get(name)) for split in metrics)] for name in names
+        ]
+        lines += ["", table(["metric", *metrics], rows)]
+        lines += ["", f"Next: medfusion report {_short(run.path)} --out report.html"]
+    elif state.state == "stopped":
+        lines.append(f"Go on with: medfusion resume {_short(run.path)}")
+    return Outcome(text="\n".join(lines), document=document, run=run.path)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,214 @@
+"""Predictions of a trained run, for its own splits and for new tables; the run's evaluation."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from medfusion.data import Cases, Cohort, Loader, Preprocessing
+from medfusion.errors import InputError, RunError
+from medfusion.evaluation import choose_threshold, evaluate
+from medfusion.models import MultimodalModel
+from medfusion.runs import RunFolder, atomic
+from medfusion.runs import folder as files
+from medfusion.spec import Experiment
+from medfusion.training import checkpoint
+from medfusion.training.device import choose_device
+from medfusion.training.engine import Engine
+from medfusion.training.task import Task
+
+SPLITS = ("train", "val", "test")
+
+
+def build_model(
+    experiment: Experiment, preprocessing: Preprocessing, task: Task
+) -> MultimodalModel:
+    """Return the untrained model of an experiment."""
+    data = experiment.data
+    return MultimodalModel(
+        experiment.model,
+        views={name: (view.channels, *view.size) for name, view in data.images.items()},
+        numeric=len(data.numeric),
+        categories=preprocessing.cardinalities,
+        outputs=task.outputs,
+        folder=experiment.folder,
+    )
+
+
+def trained_model(run: RunFolder) -> tuple[MultimodalModel, Preprocessing, Task]:
+    """Return the model of a run with the weights of its best epoch.
+
+    Raises:
+        RunError: The run has no such weights yet, or they are damaged.
+    """
+    path = run.path / files.CHECKPOINTS / checkpoint.BEST
+    if not path.exists():
+        msg = f"{run.path}: has no trained weights yet; `medfusion resume` goes on with it"
+        raise RunError(msg)
+    tensors, state = checkpoint.load(path)
+    preprocessing = read_preprocessing(run)
+    task = Task.from_json(state["task"])
+    model = build_model(_without_weights(run.experiment), preprocessing, task)
+    model.load_state_dict(tensors)
+    return model, preprocessing, task
+
+
+def read_preprocessing(run: RunFolder) -> Preprocessing:
+    """Return what was fitted on the training rows of a run.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    path = run.path / files.PREPROCESSING
+    try:
+        return Preprocessing.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"{run.path}: has no {files.PREPROCESSING} yet; `medfusion resume` goes on with it"
+        raise RunError(msg) from None
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: damaged ({error})"
+        raise RunError(msg) from None
+
+
+def predict(run: RunFolder, table: str | Path) -> tuple[list[str], np.ndarray, Task]:
+    """Predict the rows of a table with a trained run.
+
+    Args:
+        run: The run.
+        table: A table with the run's id and feature columns; the target is not needed.
+
+    Returns:
+        The ids, the predictions (probabilities [n, classes] or values [n]) and the task.
+
+    Raises:
+        RunError: The run is not trained.
+        TableError: A column is missing or does not fit.
+    """
+    model, preprocessing, task = trained_model(run)
+    experiment = run.experiment
+    cases = Cases.load(experiment.data, Path(table), preprocessing)
+    loader = _loader(cases, np.arange(len(cases.ids)), experiment)
+    return cases.ids, _predict(model, task, loader, experiment), task
+
+
+def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]:
+    """Predict every split with the best weights, judge them, and write both to the run folder.
+
+    The threshold of a binary target is chosen on the validation split.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        RunError: The run is not trained.
+    """
+    experiment = run.experiment
+    model, preprocessing, task = trained_model(run)
+    if cohort is None:
+        cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
+    everyone = np.arange(len(cohort.ids))
+    predictions = _predict(model, task, _loader(cohort, everyone, experiment), experiment)
+    threshold = None
+    if task.kind == "binary":
+        val = cohort.rows("val")
+        threshold = choose_threshold(
+            cohort.target[val], predictions[val][:, 1], experiment.evaluation.threshold
+        )
+    metrics: dict[str, Any] = {}
+    for split in SPLITS:
+        rows = cohort.rows(split)
+        found = evaluate(
+            cohort.target[rows],
+            predictions[rows],
+            kind=task.kind,
+            classes=task.classes,
+            groups=[cohort.groups[row] for row in rows],
+            settings=experiment.evaluation,
+            threshold=threshold,
+            seed=experiment.seed,
+        )
+        metrics[split] = {name: metric.to_json() for name, metric in found.items()}
+    atomic.write_text(run.path / files.PREDICTIONS, _prediction_rows(cohort, predictions, task))
+    atomic.write_json(run.path / files.METRICS, metrics)
+    return metrics
+
+
+def saved_split(run: RunFolder) -> dict[str, str] | None:
+    """Return the split of each id as the run drew it; None before it did."""
+    if not (run.path / files.SPLIT).exists():
+        return None
+    try:
+        return {row["id"]: row["split"] for row in run.split}
+    except KeyError:
+        msg = f"{run.path / files.SPLIT}: damaged (it needs the columns id, group, split)"
+        raise RunError(msg) from None
+
+
+def prediction_table(
+    ids: list[str], predictions: np.ndarray, task: Task, **columns: list[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table of predictions.
+
+    Args:
+        ids: One per row.
+        predictions: Probabilities [n, classes] or values [n].
+        task: Names the classes.
+        columns: More columns, put after the id.
+    """
+    names = [f"prob_{name}" for name in task.classes] or ["value"]
+    numbers = predictions.reshape(len(ids), len(names))
+    rows = [
+        [name, *(column[index] for column in columns.values()), *map(repr, numbers[index].tolist())]
+        for index, name in enumerate(ids)
+    ]
+    return ["id", *columns, *names], rows
+
+
+def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
+    if task.classes:
+        target = [task.classes[index] for index in cohort.target]
+    else:
+        target = [repr(float(value)) for value in cohort.target]
+    header, rows = prediction_table(
+        list(cohort.ids), predictions, task, split=list(cohort.split), target=target
+    )
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def _loader(cases: Cases, rows: np.ndarray, experiment: Experiment) -> Loader:
+    training = experiment.training
+    return Loader(cases, rows, batch_size=training.batch_size, shuffle=False, seed=0, augment=False)
+
+
+def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experiment) -> np.ndarray:
+    device = choose_device(experiment.training.device)
+    fabric = Fabric(accelerator=device, devices=1)
+    model = fabric.setup_module(model)
+    model.eval()
+    with torch.no_grad():
+        logits = [
+            Engine.forward_batch(model, batch.to(fabric.device)).cpu() for batch in loader.epoch(0)
+        ]
+    if not logits:
+        msg = "there are no rows to predict"
+        raise InputError(msg)
+    return task.predictions(torch.cat(logits))
+
+
+def _without_weights(experiment: Experiment) -> Experiment:
+    """Return the experiment without pretrained weights: the checkpoint replaces them anyway."""
+    image = experiment.model.image
+    if image is None or not image.pretrained:
+        return experiment
+    document = experiment.model_dump(mode="json")
+    document["model"]["image"] |= {"pretrained": False, "weights": None}
+    return Experiment.from_mapping(document, folder=experiment.folder)
