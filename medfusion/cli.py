@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from medfusion.commands import execute
 from medfusion.errors import InputError
@@ -24,6 +25,8 @@ def run(argv: Sequence[str]) -> int:
         outcome = execute(list(argv))
     except InputError as error:
         print(f"medfusion: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        if "--json" in argv:
+            print(_json({"error": {"type": type(error).__name__, "message": str(error)}}))  # noqa: T201
         return 2
     except KeyboardInterrupt:
         print("medfusion: interrupted", file=sys.stderr)  # noqa: T201
@@ -33,8 +36,12 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if outcome.json:
-        print(json.dumps(outcome.document, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
+        print(_json(outcome.document))  # noqa: T201
     elif outcome.text:
         print(outcome.text)  # noqa: T201
     sys.stdout.flush()
     return outcome.code
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)

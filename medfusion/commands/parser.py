@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib
 from typing import Any, NoReturn
 
 from medfusion.commands.outcome import Outcome
 from medfusion.errors import InputError, unknown
+
+# A fixed width: help reads the same in a terminal, in a notebook and in the docs.
+_Formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=88)
 
 
 class UsageError(InputError):
@@ -45,7 +49,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         description="Multimodal medical deep learning: images and clinical tables.",
         epilog="Example:\n  medfusion demo --out demo\n\n"
         "Exit codes: 0 done, 2 something you gave is wrong, 1 a fault of MedFusion.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         add_help=False,
     )
     root.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
@@ -58,7 +62,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
             epilog=f"Example:\n  medfusion {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
             add_help=False,
         )
         sub.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
@@ -163,7 +167,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         help="say what a file or a folder is",
         description="Say what a table, an image or a folder is.",
         epilog="Example:\n  medfusion data inspect cohort.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         add_help=False,
     )
     inspect.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")

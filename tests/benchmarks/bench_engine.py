@@ -1,0 +1,176 @@
+"""Overhead of the training engine against a hand-written loop, and whether the loader feeds it.
+
+Run as `python tests/benchmarks/bench_engine.py [--json FILE]`. Both loops train the same model from
+the same weights on the same batches; that they end with the same weights is asserted before
+anything is timed. Then epochs of either are taken alternately; the plain loop has its batches ready
+in memory, the engine reads, decodes and augments them, records every step and asks for wishes.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from medfusion.data.phantom import write_phantom
+
+from medfusion import Experiment
+from medfusion.data import Cohort, Loader
+from medfusion.registry import create
+from medfusion.runs import RunFolder
+from medfusion.spec import override
+from medfusion.training.engine import Engine, seed_everything
+from medfusion.training.optimizers import make_optimizer
+from medfusion.training.prediction import build_model
+from medfusion.training.recorder import Recorder
+from medfusion.training.task import Task
+
+ROUNDS = 7
+CHANGES = [
+    "model.image={kind: timm, name: resnet18}",
+    "training={epochs: 1000, batch_size: 32, schedule: {kind: constant}}",
+]
+
+
+def parts(experiment, cohort):
+    """Return a model with its optimizer and task, the same each time."""
+    training = experiment.training
+    train = cohort.rows("train")
+    task = Task.fit("binary", cohort.classes, cohort.target[train], training)
+    seed_everything(0)
+    model = build_model(experiment, cohort.preprocessing, task)
+    optimizer = make_optimizer(model, model.encoder_parameters(), training.optimizer)
+    return model, optimizer, task
+
+
+def plain_epoch(model, optimizer, task, batches):
+    """Train one epoch as one would write it by hand."""
+    model.train()
+    started = time.perf_counter()
+    for batch in batches:
+        output = model(
+            images=batch.images,
+            image_present=batch.image_present,
+            numeric=batch.numeric,
+            numeric_present=batch.numeric_present,
+            categorical=batch.categorical,
+        )
+        loss = task.loss(output.logits, batch.target)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss.item()
+    return (time.perf_counter() - started) / len(batches)
+
+
+def copies(loader, epoch):
+    """Return an epoch's batches with memory of their own: the loader reuses its buffers."""
+    found = []
+    for batch in loader.epoch(epoch):
+        fields = dict(vars(batch))
+        fields["images"] = {name: image.clone() for name, image in batch.images.items()}
+        found.append(type(batch)(**fields))
+    return found
+
+
+class Waits:
+    """Sums up how long the engine's steps waited for data."""
+
+    def __init__(self):
+        self.waited = self.total = 0.0
+
+    def on_step_end(self, _engine, report):
+        self.waited += report.wait_seconds
+        self.total += report.seconds
+
+    def __getattr__(self, name):
+        if name.startswith("on_"):
+            return lambda *_: None
+        raise AttributeError(name)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--json", type=Path)
+    out = arguments.parse_args().json
+    with tempfile.TemporaryDirectory() as folder:
+        write_phantom(Path(folder) / "data", subjects=560, size=64, seed=1)
+        experiment = Experiment.from_yaml(Path(folder) / "data" / "experiment.yaml")
+        experiment = override.apply(experiment, CHANGES)
+        cohort = Cohort.load(experiment)
+        rows = cohort.rows("train")[: 32 * 10]
+
+        def loader(shuffle):
+            return Loader(cohort, rows, batch_size=32, shuffle=shuffle, seed=0, augment=shuffle)
+
+        run = RunFolder.create(experiment, Path(folder) / "runs")
+        with Recorder(run.path, 1000) as recorder:
+            model, optimizer, task = parts(experiment, cohort)
+            waits = Waits()
+            engine = Engine(
+                model=model,
+                optimizer=optimizer,
+                schedule=create(
+                    experiment.training.schedule,
+                    steps_per_epoch=10,
+                    epochs=1000,
+                    smaller_is_better=False,
+                ),
+                task=task,
+                train=loader(shuffle=True),
+                val=loader(shuffle=False),
+                settings=experiment.training,
+                monitor="val/auc",
+                fabric=Fabric(accelerator="cpu", devices=1),
+                callbacks=[recorder, waits],
+                ask=recorder.ask,
+            )
+            recorder.on_train_begin(engine)
+            plain_model, plain_optimizer, _ = parts(experiment, cohort)
+
+            def engine_epoch():
+                started = time.perf_counter()
+                engine._train_epoch()
+                seconds = time.perf_counter() - started
+                engine.progress.epoch += 1
+                engine.progress.batch = 0
+                return seconds / 10
+
+            # The same weights first: both loops draw the same random numbers in the same order.
+            batches = copies(loader(shuffle=True), 0)
+            torch.manual_seed(5)
+            plain_epoch(plain_model, plain_optimizer, task, batches)
+            torch.manual_seed(5)
+            engine_epoch()
+            for mine, theirs in zip(
+                engine.plain_model.state_dict().values(),
+                plain_model.state_dict().values(),
+                strict=True,
+            ):
+                assert torch.equal(mine, theirs), "the engine does not train like the plain loop"
+
+            waits.waited = waits.total = 0.0
+            plain, ours = [], []
+            for _ in range(ROUNDS):
+                plain.append(plain_epoch(plain_model, plain_optimizer, task, batches))
+                ours.append(engine_epoch())
+        overhead = statistics.median(o / p for o, p in zip(ours, plain, strict=True)) - 1
+        figures = {
+            "model": "resnet18 + MLP, gated fusion, 64x64, batch 32",
+            "threads": torch.get_num_threads(),
+            "plain_ms_per_step": round(1000 * statistics.median(plain), 2),
+            "engine_ms_per_step": round(1000 * statistics.median(ours), 2),
+            "overhead_percent": round(100 * overhead, 2),
+            "data_wait_percent": round(100 * waits.waited / waits.total, 2),
+        }
+    for name, value in figures.items():
+        print(f"{name:>20}  {value}")
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

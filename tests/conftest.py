@@ -1,0 +1,46 @@
+"""What several areas of the tests share: phantom experiments, the shared data, quick settings."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("MEDFUSION_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of small real data; tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent (set MEDFUSION_TEST_DATA)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory):
+    """A small phantom cohort: 160 subjects with 32x32 images, some values and images missing."""
+    from medfusion.data.phantom import write_phantom
+
+    folder = tmp_path_factory.mktemp("phantom")
+    write_phantom(folder, subjects=160, size=32, seed=3, missing_images=0.1, missing_table=0.1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom(phantom_folder):
+    """The phantom's experiment, cut down to seconds: a tiny encoder, three epochs."""
+    from medfusion import Experiment
+    from medfusion.spec import override
+
+    exp = Experiment.from_yaml(phantom_folder / "experiment.yaml")
+    return override.apply(
+        exp,
+        [
+            "name=phantom",
+            "model.image={kind: timm, name: test_resnet}",
+            "model.fusion={kind: gated, dim: 16}",
+            "training={epochs: 3, batch_size: 16, threads: 1}",
+            "evaluation={bootstrap: 200}",
+        ],
+    )
