@@ -1,0 +1,46 @@
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "ImageDecodeError",
+    "__version__",
+    "auc",
+    "bootstrap_auc",
+    "build_profile",
+    "check_images",
+    "decode_images",
+    "hash_files",
+    "probe_image",
+    "read_image",
+]
+
+__version__: Final[str]
+build_profile: Final[str]
+
+class ImageDecodeError(ValueError): ...
+
+def decode_images(
+    paths: Sequence[str | os.PathLike[str]],
+    out: NDArray[np.float32],
+    mean: Sequence[float],
+    std: Sequence[float],
+    threads: int = 0,
+) -> list[tuple[int, str]]: ...
+def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
+def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
+def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+def auc(target: NDArray[np.uint8], score: NDArray[np.float64]) -> float: ...
+def bootstrap_auc(
+    target: NDArray[np.uint8],
+    score: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    replicates: int,
+    seed: int,
+    stratified: bool = False,
+    threads: int = 0,
+) -> NDArray[np.float64]: ...

@@ -1,0 +1,42 @@
+//! The Python module `medfusion._rust`: NumPy arrays and paths in, arrays out.
+//!
+//! It translates arguments and errors and does nothing else; the work is in `medfusion-core`.
+//! Every function that may take long gives up the interpreter's lock while it works, and stops on
+//! Ctrl-C.
+
+#![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
+#![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
+
+mod images;
+mod interrupt;
+mod statistics;
+
+use pyo3::pymodule;
+
+/// Image decoding, resampling, hashing and statistics in Rust.
+#[pymodule(gil_used = false)]
+mod _rust {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::images::{
+        ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
+    };
+    #[pymodule_export]
+    use super::statistics::{auc, bootstrap_auc};
+
+    /// The version of the Rust crates.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// "release" or "debug": a slow build shows itself in a report of a fault.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "a Python module attribute")]
+    const build_profile: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.getattr("__version__").map(drop)
+    }
+}
