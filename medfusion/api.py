@@ -123,7 +123,7 @@ def train(
     if show or (show is None and cell is not None):
         from IPython.display import display
 
-        display(run.panel())
+        display(run.panel())  # type: ignore[no-untyped-call]
         run._shown_in = cell  # noqa: SLF001
     return run
 

@@ -70,12 +70,12 @@ class RunFolder:
     @property
     def predictions(self) -> list[dict[str, str]]:
         """Rows of predictions.csv."""
-        return self._rows(PREDICTIONS)
+        return self._rows(PREDICTIONS, ("id", "split", "target"))
 
     @property
     def split(self) -> list[dict[str, str]]:
         """Rows of split.csv: id, group, split."""
-        return self._rows(SPLIT)
+        return self._rows(SPLIT, ("id", "group", "split"))
 
     def history(self) -> History:
         """Return the curves so far; `update()` on it reads what came since."""
@@ -110,17 +110,22 @@ class RunFolder:
             raise RunError(msg)
         return document
 
-    def _rows(self, name: str) -> list[dict[str, str]]:
+    def _rows(self, name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
         path = self.path / name
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                return list(csv.DictReader(file))
+                reader = csv.DictReader(file)
+                rows = list(reader)
         except FileNotFoundError:
             msg = f"{self.path}: has no {name} yet (the run is {self.status.state})"
             raise RunError(msg) from None
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             msg = f"{path}: damaged ({error})"
             raise RunError(msg) from None
+        if not set(columns) <= set(reader.fieldnames or ()) or any(None in row for row in rows):
+            msg = f"{path}: damaged (it needs the columns {', '.join(columns)})"
+            raise RunError(msg)
+        return rows
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunFolder) and self.path == other.path

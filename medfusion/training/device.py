@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from medfusion.errors import DeviceError
 from medfusion.spec import Training
+
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+"""Fabric's names of the precisions."""
 
 
 def choose_device(wanted: str) -> str:
@@ -31,7 +37,7 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def choose_precision(training: Training, device: str) -> str:
+def choose_precision(training: Training, device: str) -> Precision:
     """Return Fabric's name of the precision.
 
     Raises:

@@ -140,11 +140,11 @@ class Engine:
             if first == progress.batch:
                 self._set_rates()
             with self._synchronised(last == progress.batch):
-                loss = self.task.loss(self.forward_batch(self.model, batch), batch.target)
+                loss = self.task.loss(self.forward_batch(self.model, batch), _target(batch))
                 self.fabric.backward(loss / (last - first + 1))
             losses.append(loss.detach())
-            progress.loss_sum += self._finite(loss) * len(batch.target)
-            progress.loss_count += len(batch.target)
+            progress.loss_sum += self._finite(loss) * len(batch)
+            progress.loss_count += len(batch)
             progress.batch += 1
             if progress.batch <= last:
                 continue
@@ -209,7 +209,8 @@ class Engine:
             numeric_present=batch.numeric_present,
             categorical=batch.categorical,
         )
-        return output.logits.float()
+        logits: Tensor = output.logits
+        return logits.float()
 
     def validate(self) -> dict[str, float]:
         """Return "val/loss" and the target's metrics on the validation rows."""
@@ -228,7 +229,7 @@ class Engine:
         for batch in loader.epoch(0):
             moved = batch.to(self.fabric.device)
             logits.append(self.forward_batch(self.model, moved).cpu())
-            targets.append(batch.target.clone())
+            targets.append(_target(batch).clone())
             self._tell("on_validation_step")
         return torch.cat(logits), torch.cat(targets)
 
@@ -254,7 +255,7 @@ class Engine:
         return float(norm) if norm is not None and math.isfinite(norm) else None
 
     def _finite(self, loss: Tensor) -> float:
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             msg = (
                 f"the loss became {value} in epoch {self.progress.epoch + 1}, after step "
@@ -323,6 +324,13 @@ class Engine:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.progress = Progress(**state["progress"])
         checkpoint.restore_random_states(tensors)
+
+
+def _target(batch: Batch) -> Tensor:
+    if batch.target is None:
+        msg = "training needs rows with a target"
+        raise TrainingError(msg)
+    return batch.target
 
 
 def _timed(batches: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:

@@ -158,7 +158,7 @@ def _engine(
     seed_everything(experiment.seed)
     model = prediction.build_model(experiment, cohort.preprocessing, task)
     if training.gradient_checkpointing:
-        model.set_gradient_checkpointing()
+        model.set_grad_checkpointing()
     batch_size = training.batch_size
     loaders = [
         Loader(

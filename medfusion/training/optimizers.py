@@ -25,7 +25,8 @@ def make_optimizer(
         encoder: Parameters of the image encoder.
         settings: The optimizer's spec.
     """
-    return create(settings, groups=parameter_groups(model, encoder, settings))
+    optimizer: torch.optim.Optimizer = create(settings, groups=parameter_groups(model, encoder, settings))
+    return optimizer
 
 
 def parameter_groups(

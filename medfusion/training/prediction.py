@@ -132,6 +132,7 @@ def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]
             groups=[cohort.groups[row] for row in rows],
             settings=experiment.evaluation,
             threshold=threshold,
+            chosen_here=split == "val" and experiment.evaluation.threshold.kind != "fixed",
             seed=experiment.seed,
         )
         metrics[split] = {name: metric.to_json() for name, metric in found.items()}
@@ -144,11 +145,7 @@ def saved_split(run: RunFolder) -> dict[str, str] | None:
     """Return the split of each id as the run drew it; None before it did."""
     if not (run.path / files.SPLIT).exists():
         return None
-    try:
-        return {row["id"]: row["split"] for row in run.split}
-    except KeyError:
-        msg = f"{run.path / files.SPLIT}: damaged (it needs the columns id, group, split)"
-        raise RunError(msg) from None
+    return {row["id"]: row["split"] for row in run.split}
 
 
 def prediction_table(

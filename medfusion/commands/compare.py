@@ -1,0 +1,115 @@
+"""`medfusion compare`: runs beside each other, and the difference of each to the first."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from typing import Any
+
+from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.train import HEADLINE
+from medfusion.errors import InputError, RunError
+from medfusion.runs import RunFolder
+
+
+def execute(arguments: argparse.Namespace) -> Outcome:
+    """Compare the metrics of runs on one split; differences are paired over the same rows.
+
+    Raises:
+        InputError: Fewer than two runs, or runs that cannot be compared.
+    """
+    if len(arguments.runs) < 2:
+        msg = "give two runs or more to compare"
+        raise InputError(msg)
+    runs = [RunFolder(path) for path in arguments.runs]
+    kinds = {run.experiment.data.target.kind for run in runs}
+    if len(kinds) > 1:
+        msg = f"these runs predict different kinds of targets: {', '.join(sorted(kinds))}"
+        raise InputError(msg)
+    (kind,) = kinds
+    metrics = [_metrics(run, arguments.split) for run in runs]
+    names = [name for name in metrics[0] if all(name in found for found in metrics)]
+    rows = [[name, *(interval(found[name]) for found in metrics)] for name in names]
+    differences = [
+        _difference(first, second, arguments.split, kind)
+        for first, second in itertools.combinations(runs, 2)
+    ]
+    lines = [table([arguments.split, *(run.name for run in runs)], rows), ""]
+    lines += [item["text"] for item in differences]
+    return Outcome(
+        text="\n".join(lines),
+        document={
+            "split": arguments.split,
+            "runs": [
+                {"run": str(run.path), "metrics": found}
+                for run, found in zip(runs, metrics, strict=True)
+            ],
+            "differences": differences,
+        },
+    )
+
+
+def _metrics(run: RunFolder, split: str) -> dict[str, Any]:
+    found = run.metrics
+    if split not in found:
+        msg = f"{run.path / 'metrics.json'}: damaged (it has no split {split!r})"
+        raise RunError(msg)
+    return found[split]
+
+
+def _difference(first: RunFolder, second: RunFolder, split: str, kind: str) -> dict[str, Any]:
+    """Return first minus second in the main metric over the rows that both have."""
+    import numpy as np
+
+    from medfusion.evaluation import compare
+
+    rows = [
+        {row["id"]: row for row in run.predictions if row["split"] == split}
+        for run in (first, second)
+    ]
+    ids = sorted(rows[0].keys() & rows[1].keys())
+    metric = HEADLINE[kind]
+    head: dict[str, Any] = {
+        "runs": [str(first.path), str(second.path)],
+        "metric": metric,
+        "split": split,
+        "n": len(ids),
+    }
+    names = f"{first.name} minus {second.name}"
+    if any(rows[0][name]["target"] != rows[1][name]["target"] for name in ids):
+        msg = f"{names}: the same ids have different targets; these runs cannot be compared"
+        raise InputError(msg)
+    if not ids:
+        msg = f"{names}: no id is in the {split} split of both; these runs cannot be compared"
+        raise InputError(msg)
+    columns = [column for column in rows[0][ids[0]] if column.startswith("prob_")] or ["value"]
+    if any(column not in rows[1][ids[0]] for column in columns):
+        msg = f"{names}: the runs have different classes; they cannot be compared"
+        raise InputError(msg)
+    predictions = [
+        np.array([[float(found[name][column]) for column in columns] for name in ids])
+        for found in rows
+    ]
+    classes = [column.removeprefix("prob_") for column in columns]
+    target = (
+        np.array([float(rows[0][name]["target"]) for name in ids])
+        if kind == "regression"
+        else np.array([classes.index(rows[0][name]["target"]) for name in ids])
+    )
+    groups = {row["id"]: row["group"] for row in first.split}
+    one, other = (side[:, 0] if kind == "regression" else side for side in predictions)
+    found = compare(
+        kind,
+        metric,
+        target,
+        one,
+        other,
+        groups=[groups[name] for name in ids],
+        settings=first.experiment.evaluation,
+        classes=() if kind == "regression" else classes,
+        seed=first.experiment.seed,
+    )
+    chance = "" if found.p is None else f", p = {found.p:.3g}"
+    difference = found.difference.to_json()
+    text = f"{metric} {names}: {interval(difference)}{chance} (n = {len(ids)})"
+    return head | difference | {"p": found.p, "text": text}
