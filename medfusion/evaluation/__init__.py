@@ -1,0 +1,28 @@
+"""How good predictions are: metrics with intervals, operating points, calibration, comparison."""
+
+from medfusion.evaluation.calibration import calibration_bins, calibration_curve
+from medfusion.evaluation.compare import Comparison, compare, compare_auc
+from medfusion.evaluation.discrimination import precision_recall_curve, roc_curve
+from medfusion.evaluation.evaluate import epoch_metrics, evaluate
+from medfusion.evaluation.metric import Metric
+from medfusion.evaluation.multiclass import confusion_matrix
+from medfusion.evaluation.operating_point import Confusion
+from medfusion.evaluation.regression import bland_altman
+from medfusion.evaluation.threshold import choose_threshold
+
+__all__ = [
+    "Comparison",
+    "Confusion",
+    "Metric",
+    "bland_altman",
+    "calibration_bins",
+    "calibration_curve",
+    "choose_threshold",
+    "compare",
+    "compare_auc",
+    "confusion_matrix",
+    "epoch_metrics",
+    "evaluate",
+    "precision_recall_curve",
+    "roc_curve",
+]
