@@ -12,6 +12,8 @@ from medfusion.errors import RunError
 from medfusion.runs import folder as files
 from medfusion.runs import status
 
+POLL_SECONDS = 0.1
+
 
 def start(run: Path) -> int:
     """Start or resume a run in a process that survives this one; return its pid.
@@ -22,7 +24,7 @@ def start(run: Path) -> int:
     Raises:
         RunError: A process works on this run already.
     """
-    if status.read(run).active:
+    if _own_child(run) or status.read(run).active:
         msg = f"{run}: is running already"
         raise RunError(msg)
     environment = dict(os.environ)
@@ -38,7 +40,7 @@ def start(run: Path) -> int:
             env=environment,
             start_new_session=True,
         )
-    _children.append(process)
+    _children[run] = process
     return process.pid
 
 
@@ -49,26 +51,21 @@ def wait(run: Path, timeout: float | None = None) -> status.Status:
         TimeoutError: It is still at work after `timeout` seconds.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    while True:
-        _reap()
-        found = status.read(run)
-        starting = found.state == "created" and _starting(run)
-        if not found.active and not starting:
-            return found
+    while _own_child(run) or status.read(run).active:
         if deadline is not None and time.monotonic() > deadline:
-            msg = f"{run}: still {found.state} after {timeout:g} s"
+            msg = f"{run}: still {status.read(run).state} after {timeout:g} s"
             raise TimeoutError(msg)
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
+    return status.read(run)
 
 
-_children: list[subprocess.Popen[bytes]] = []
+_children: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def _reap() -> None:
-    for child in _children[:]:
-        if child.poll() is not None:
-            _children.remove(child)
-
-
-def _starting(run: Path) -> bool:
-    return any(str(run) in map(str, child.args) for child in _children)  # type: ignore[arg-type]
+def _own_child(run: Path) -> bool:
+    """Whether a process that was started here is still there; one that has ended is let go."""
+    child = _children.get(run)
+    if child is not None and child.poll() is not None:
+        del _children[run]
+        return False
+    return child is not None

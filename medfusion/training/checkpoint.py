@@ -11,9 +11,11 @@ place and keeps the digest of the file that it replaces, so that one of the two 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -118,7 +120,8 @@ def _save(
         atomic.write(folder / name, fill)
     except SafetensorError as error:  # its writer wraps the operating system's error as text
         with atomic.storage_errors(folder / name):
-            raise OSError(28 if "No space" in str(error) else 5, str(error)) from error
+            code = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(code[1]) if code else errno.EIO, str(error)) from error
 
 
 def _list(folder: Path, name: str, digest: str) -> None:

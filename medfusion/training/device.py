@@ -9,7 +9,6 @@ import torch
 from medfusion.errors import DeviceError
 from medfusion.spec import Training
 
-
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 """Fabric's names of the precisions."""
 

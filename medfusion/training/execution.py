@@ -6,6 +6,7 @@ import contextlib
 import csv
 import dataclasses
 import io
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -83,6 +84,8 @@ def _train_and_evaluate(
     run: RunFolder, experiment: Experiment, recorder: Recorder, callbacks: Sequence[Callback]
 ) -> Any:
     training = experiment.training
+    if training.deterministic:  # cuBLAS reads this when it starts; the process is the run's own
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(training.deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = not training.deterministic
     if training.threads is not None:
