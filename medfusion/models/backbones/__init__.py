@@ -1,0 +1,5 @@
+"""Image encoders."""
+
+from medfusion.models.backbones.timm_encoder import ImageFeatures, TimmEncoder
+
+__all__ = ["ImageFeatures", "TimmEncoder"]

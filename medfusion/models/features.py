@@ -1,0 +1,50 @@
+"""What encoders hand to a fusion, and what a fusion hands to a head."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Width(NamedTuple):
+    """Widths of a modality's features.
+
+    Attributes:
+        vector: d_m, width of the summary vector.
+        tokens: c_m, width of one token.
+    """
+
+    vector: int
+    tokens: int
+
+
+class Features(NamedTuple):
+    """One modality of a batch, as its encoder sees it.
+
+    Tokens of a table are its columns in the order numeric, categorical; those of images are the
+    positions of the feature map, row by row, view after view. Rows that lack the modality and
+    tokens outside the mask may hold anything, NaN too: a fusion never reads them.
+
+    Attributes:
+        vector: Summary of the modality, float [B, d_m].
+        tokens: Its parts, float [B, T_m, c_m].
+        mask: Which tokens are there (columns with a value, positions of present views),
+            bool [B, T_m].
+    """
+
+    vector: Tensor
+    tokens: Tensor
+    mask: Tensor
+
+
+class FusionOutput(NamedTuple):
+    """What every fusion returns.
+
+    Attributes:
+        z: Fused features, float [B, D].
+        aux: What panels plot, such as gates or attention weights, by name; batch first.
+    """
+
+    z: Tensor
+    aux: dict[str, Tensor]

@@ -1,0 +1,138 @@
+"""Cross-attention between the tokens of modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medfusion import spec
+from medfusion.models.features import Features, FusionOutput, Width
+from medfusion.models.fusion.contract import Fusion
+from medfusion.registry import register
+
+GROWTH = 2
+"""Width of the feed-forward layer as a multiple of `dim`."""
+
+
+@register(spec.CrossAttentionFusion)
+class CrossAttentionFusion(Fusion):
+    """Tokens of each modality attend to those of the others (Lu et al. 2019, Tan and Bansal 2019).
+
+    Positions of the feature map and columns of the table are the tokens; the slot h_m leads them
+    as a class token. Per layer and modality
+
+        t_m += MultiHead(query = LN(t_m), key = value = LN(tokens of the others))
+        t_m += FFN(LN(t_m))
+
+    and z = relu(W [s_1; ...; s_M] + b), where s_m is the normed slot plus the mean of the normed
+    tokens. Only tokens that are there are keys, slots never are; where there is no key nothing is
+    added. A single modality attends to its own tokens.
+
+    With `return_weights` set, `aux["attention/<modality>"]` holds the attention of that modality's
+    queries (slot first, then its tokens) over the tokens of the other modalities, in the order of
+    `modalities`: [B, layers, heads, 1 + T_m, keys].
+
+    https://arxiv.org/abs/1908.02265, https://arxiv.org/abs/1908.07490
+
+    Args:
+        settings: Its spec.
+        widths: Width of each modality's features.
+    """
+
+    def __init__(self, settings: spec.CrossAttentionFusion, *, widths: Mapping[str, Width]) -> None:
+        super().__init__(widths, settings.dim)
+        self.return_weights = False
+        self.project_tokens = nn.ModuleDict(
+            {name: nn.Linear(width.tokens, settings.dim) for name, width in widths.items()}
+        )
+        self.layers: Any = nn.ModuleList(
+            nn.ModuleDict({name: _Block(settings) for name in widths})
+            for _ in range(settings.layers)
+        )
+        self.norm = nn.LayerNorm(settings.dim)
+        self.out = nn.Linear(len(widths) * settings.dim, settings.dim)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def fuse(self, feats: Mapping[str, Features], present: Tensor) -> FusionOutput:
+        """Fuse; see `Fusion.forward`."""
+        slots = self.slots(feats, present)
+        states = {
+            name: torch.cat(
+                [slots[:, m, None], self.project_tokens[name](feats[name].tokens)], dim=1
+            )
+            for m, name in enumerate(self.modalities)
+        }
+        seen: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
+        for layer in self.layers:
+            before = states
+            states = {}
+            for name in self.modalities:
+                others = [n for n in self.modalities if n != name] or [name]
+                keys = torch.cat([before[n][:, 1:] for n in others], dim=1)
+                mask = torch.cat([feats[n].mask for n in others], dim=1)
+                states[name], weights = layer[name](before[name], keys, mask, self.return_weights)
+                if weights is not None:
+                    seen[name].append(weights)
+        summaries = [_summary(self.norm(states[n]), feats[n].mask) for n in self.modalities]
+        aux = {f"attention/{name}": torch.stack(w, dim=1) for name, w in seen.items() if w}
+        return FusionOutput(self.dropout(torch.relu(self.out(torch.cat(summaries, dim=1)))), aux)
+
+
+def _summary(states: Tensor, mask: Tensor) -> Tensor:
+    tokens = torch.where(mask[..., None], states[:, 1:], 0.0).sum(dim=1)
+    return states[:, 0] + tokens / mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+class _Block(nn.Module):
+    """One pre-norm layer of cross-attention and feed-forward for one modality."""
+
+    def __init__(self, settings: spec.CrossAttentionFusion) -> None:
+        super().__init__()
+        dim = settings.dim
+        self.heads, self.rate = settings.heads, settings.dropout
+        self.norm_query, self.norm_key = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, GROWTH * dim),
+            nn.GELU(),
+            nn.Dropout(settings.dropout),
+            nn.Linear(GROWTH * dim, dim),
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(
+        self, states: Tensor, others: Tensor, mask: Tensor, want_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the new states [B, Q, D] and, if wanted, the attention [B, heads, Q, K]."""
+        query = self._split(self.query(self.norm_query(states)))
+        key, value = self.key_value(self.norm_key(others)).chunk(2, dim=2)
+        key, value = self._split(key), self._split(value)
+        some = mask.any(dim=1)[:, None, None, None]
+        # A row of a softmax with nothing in it would be NaN: open it, and drop what comes out.
+        open_to = mask[:, None, None, :] | ~some
+        if others.shape[1] == 0:
+            heard, weights = torch.zeros_like(query), query.new_zeros(*query.shape[:3], 0)
+        elif want_weights:
+            scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
+            weights = scores.masked_fill(~open_to, -torch.inf).softmax(dim=3)
+            heard = functional.dropout(weights, self.rate, self.training) @ value
+            weights = torch.where(some, weights, 0.0)
+        else:
+            rate = self.rate if self.training else 0.0
+            heard = functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=open_to, dropout_p=rate
+            )
+        heard = torch.where(some, heard, 0.0).transpose(1, 2).flatten(2)
+        added = torch.where(some[:, 0], self.out(heard), 0.0)
+        states = states + self.dropout(added)
+        states = states + self.dropout(self.feed_forward(states))
+        return states, weights if want_weights else None
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:2], self.heads, x.shape[2] // self.heads).transpose(1, 2)
