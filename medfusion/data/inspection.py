@@ -121,13 +121,13 @@ def _folder(path: Path) -> dict[str, Any]:
                 raise InputError(msg)
             file = Path(folder) / name
             try:
-                facts = {"kind": _kind(file), "bytes": file.stat().st_size}
+                kind, length = _kind(file), file.stat().st_size
             except OSError:
                 kinds["unreadable"] += 1
                 continue
-            kinds[facts["kind"]] += 1
-            size += facts["bytes"]
-            if facts["kind"] == "image":
+            kinds[kind] += 1
+            size += length
+            if kind == "image":
                 height, width, channels, bits = _rust.probe_image(str(file))
                 sizes[f"{height}x{width}, {channels} channel(s), {bits} bit"] += 1
     return {

@@ -1,0 +1,56 @@
+"""Tables and images in, batches out: reading, splitting, preprocessing, checking, loading."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medfusion.data.batch import Batch as Batch
+    from medfusion.data.checks import Check as Check
+    from medfusion.data.cohort import Cases as Cases
+    from medfusion.data.cohort import Cohort as Cohort
+    from medfusion.data.cohort import Subject as Subject
+    from medfusion.data.images import read_image as read_image
+    from medfusion.data.loader import Loader as Loader
+    from medfusion.data.preprocessing import Preprocessing as Preprocessing
+    from medfusion.data.table import Table as Table
+    from medfusion.data.table import read_table as read_table
+
+_HOMES = {
+    "Batch": "batch",
+    "Cases": "cohort",
+    "Check": "checks",
+    "Cohort": "cohort",
+    "Loader": "loader",
+    "Preprocessing": "preprocessing",
+    "Subject": "cohort",
+    "Table": "table",
+    "read_image": "images",
+    "read_table": "table",
+}
+
+__all__ = [
+    "Batch",
+    "Cases",
+    "Check",
+    "Cohort",
+    "Loader",
+    "Preprocessing",
+    "Subject",
+    "Table",
+    "read_image",
+    "read_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Names are found on first use, so that looking at a table does not wait for torch.
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,110 @@
+"""Random changes of training images: one affine map and a change of brightness and contrast.
+
+What a subject gets depends on the seed, the epoch and the row alone (a counter-based generator,
+Philox, https://doi.org/10.1145/2063384.2063405), so it is the same in any batch, with any number
+of threads, and after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from medfusion.spec.data import Augmentation
+
+DRAWS = 8
+_STREAM = 1
+
+
+def draw(seed: int, epoch: int, view: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the random numbers of rows, float64 [B, 8] in [0, 1).
+
+    Args:
+        seed: Seed of the run.
+        epoch: Epoch from 0.
+        view: Position of the view.
+        rows: int64 [B].
+
+    Example:
+        >>> bool((draw(1, 0, 0, np.array([5, 9]))[1] == draw(1, 0, 0, np.array([9]))[0]).all())
+        True
+    """
+    key = np.array([seed, _STREAM], dtype=np.uint64)
+    numbers = np.empty((len(rows), DRAWS), dtype=np.uint64)
+    for index, row in enumerate(rows.tolist()):
+        counter = np.array([0, row, epoch, view], dtype=np.uint64)
+        numbers[index] = np.random.Philox(key=key, counter=counter).random_raw(DRAWS)
+    return (numbers >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def augment(
+    images: Tensor,
+    spec: Augmentation,
+    numbers: NDArray[np.float64],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Tensor:
+    """Return randomly changed images.
+
+    Args:
+        images: Normalised images, float32 [B, C, H, W]; they stay as they are.
+        spec: How far the changes go.
+        numbers: What `draw` gave, [B, 8].
+        mean: Mean per channel that the images were normalised with.
+        std: Standard deviation per channel, likewise.
+
+    Returns:
+        float32 [B, C, H, W]; beyond the border an image is continued by its reflection.
+    """
+    flips = {"none": (0, 0), "horizontal": (1, 0), "vertical": (0, 1), "both": (1, 1)}[spec.flip]
+    if any(flips) or spec.rotate or spec.scale or spec.shift:
+        height, width = images.shape[-2:]
+        theta = _affine(spec, numbers, flips, width / height)
+        grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+        images = functional.grid_sample(
+            images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+    if spec.intensity:
+        images = _intensity(images, spec.intensity, numbers, mean, std)
+    return images
+
+
+def _affine(
+    spec: Augmentation, numbers: NDArray[np.float64], flips: tuple[int, int], aspect: float
+) -> Tensor:
+    """Return [B, 2, 3]: from a place in the result to its place in the image, both in -1..1."""
+    either = 2 * numbers - 1
+    mirror_x = np.where(flips[0] * (numbers[:, 0] >= 0.5), -1.0, 1.0)
+    mirror_y = np.where(flips[1] * (numbers[:, 1] >= 0.5), -1.0, 1.0)
+    angle = np.deg2rad(spec.rotate) * either[:, 2]
+    size = 1 + spec.scale * either[:, 3]
+    theta = np.empty((len(numbers), 2, 3))
+    theta[:, 0, 0] = mirror_x * np.cos(angle) / size
+    theta[:, 0, 1] = -mirror_x * np.sin(angle) / size / aspect
+    theta[:, 1, 0] = mirror_y * np.sin(angle) / size * aspect
+    theta[:, 1, 1] = mirror_y * np.cos(angle) / size
+    theta[:, 0, 2] = 2 * spec.shift * either[:, 4]
+    theta[:, 1, 2] = 2 * spec.shift * either[:, 5]
+    return torch.from_numpy(theta.astype(np.float32))
+
+
+def _intensity(
+    images: Tensor,
+    most: float,
+    numbers: NDArray[np.float64],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Tensor:
+    factors = (1 + most * (2 * numbers[:, 6:8] - 1)).astype(np.float32)
+    brightness, contrast = torch.from_numpy(factors).view(-1, 2, 1, 1, 1).unbind(1)
+    offset = torch.tensor([m / s for m, s in zip(mean, std, strict=True)]).view(1, -1, 1, 1)
+    # Brightness scales the samples before normalising; contrast scales about each image's mean.
+    images = images * brightness + offset * (brightness - 1)
+    centre = images.mean(dim=(2, 3), keepdim=True)
+    return (images - centre) * contrast + centre

@@ -1,0 +1,309 @@
+"""The data checks: what makes results wrong without making anything crash.
+
+Duplicate ids and groups in two splits stop the loading itself (`TableError`, `SplitError`); the
+rest is shown and recorded, and the user decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medfusion.data import leakage
+from medfusion.data.numbers import are_numbers, to_numbers
+from medfusion.data.split import SPLITS
+from medfusion.spec.data import ColumnSplit
+
+if TYPE_CHECKING:
+    from medfusion.data.cohort import Cohort
+
+Outcome = Literal["PASS", "WARN", "FAIL"]
+
+ROWS = 50
+SMALL_CLASS = 10
+RARE_CLASS = 0.05
+MOSTLY_MISSING = 0.5
+_ID_ROWS = 20
+_NAMED = 5
+_DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
+    r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What one data check found.
+
+    Attributes:
+        name: The check.
+        outcome: "PASS", "WARN" or "FAIL".
+        message: What was found and what to do.
+        count: How many rows, columns or groups it concerns.
+        rows: The first ids concerned.
+    """
+
+    name: str
+    outcome: Outcome
+    message: str
+    count: int = 0
+    rows: list[str] = dataclasses.field(default_factory=list)
+
+
+def run_checks(cohort: Cohort) -> list[Check]:
+    """Run every check on a cohort.
+
+    Example:
+        >>> [c.message for c in run_checks(cohort) if c.outcome != "PASS"]  # doctest: +SKIP
+    """
+    return [
+        Check("duplicate ids", "PASS", f"{len(cohort)} rows, no id twice"),
+        _group_overlap(cohort),
+        _leakage(cohort),
+        _unused_leaks(cohort),
+        _images_across_splits(cohort),
+        _images_within_splits(cohort),
+        _unreadable(cohort),
+        _constant(cohort),
+        _missing(cohort),
+        _unseen(cohort),
+        _identifiers(cohort),
+        _class_balance(cohort),
+        _classes_per_split(cohort),
+    ]
+
+
+def _group_overlap(cohort: Cohort) -> Check:
+    name = "group overlap"
+    if cohort.spec.group is None:
+        return Check(name, "PASS", "no group column is named: every row is its own group")
+    groups = len(set(cohort.groups))
+    return Check(name, "PASS", f"{groups} groups, none in two splits")
+
+
+def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
+    train = cohort.rows("train")
+    found = []
+    for name in columns:
+        cells = cohort.table.text(name)
+        leak = leakage.find(
+            name, [cells[row] for row in train], cohort.target[train], cohort.classes
+        )
+        if leak is not None:
+            rows = [int(train[row]) for row in leak.rows]
+            found.append(dataclasses.replace(leak, rows=rows))
+    return found
+
+
+def _leakage(cohort: Cohort) -> Check:
+    name = "target leakage"
+    leaks = _leaks(cohort, (*cohort.spec.numeric, *cohort.spec.categorical))
+    if not leaks:
+        return Check(name, "PASS", "no single column gives the target away")
+    shown = "; ".join(f"{leak.column}: {leak.finding}" for leak in leaks)
+    message = (
+        f"{shown}. Is this known before the target is? If not, take the column out of "
+        "data.numeric or data.categorical"
+    )
+    return Check(name, "FAIL", message, len(leaks), _ids(cohort, leaks[0].rows))
+
+
+def _unused_leaks(cohort: Cohort) -> Check:
+    name = "leaks among unused columns"
+    spec = cohort.spec
+    used = {spec.id, spec.group, spec.target.column, *spec.numeric, *spec.categorical}
+    used |= {view.column for view in spec.images.values()}
+    if isinstance(spec.split, ColumnSplit):
+        used.add(spec.split.column)
+    unused = [
+        column
+        for column in cohort.table.columns
+        if column not in used and not _is_identifier(cohort.table.text(column))
+    ]
+    leaks = _leaks(cohort, unused)
+    if not leaks:
+        return Check(name, "PASS", f"{len(unused)} unused columns, none gives the target away")
+    shown = "; ".join(f"{leak.column}: {leak.finding}" for leak in leaks)
+    message = f"would give the target away, and is rightly not a feature: {shown}"
+    return Check(name, "PASS", message, len(leaks))
+
+
+def _same_images(cohort: Cohort) -> list[list[int]]:
+    """Return the rows of each image content that occurs in more than one row."""
+    rows_of: dict[str, set[int]] = defaultdict(set)
+    for hashes in cohort.files.hashes.values():
+        for row, content in enumerate(hashes):
+            if content is not None:
+                rows_of[content].add(row)
+    return [sorted(rows) for rows in rows_of.values() if len(rows) > 1]
+
+
+def _images_across_splits(cohort: Cohort) -> Check:
+    name = "identical images across splits"
+    across = [rows for rows in _same_images(cohort) if len({cohort.split[r] for r in rows}) > 1]
+    if not across:
+        return Check(name, "PASS", "no image content is in two splits")
+    shown = "; ".join(_pair(cohort, rows) for rows in across[:_NAMED])
+    message = (
+        f"{len(across)} image(s) with the same bytes are in more than one split: {shown}. "
+        "Take the copies out, or give both rows one group"
+    )
+    return Check(name, "FAIL", message, len(across), _ids(cohort, [r for s in across for r in s]))
+
+
+def _images_within_splits(cohort: Cohort) -> Check:
+    name = "identical images within a split"
+    within = []
+    for rows in _same_images(cohort):
+        sides = [str(cohort.split[row]) for row in rows]
+        if len(sides) > len(set(sides)):
+            within.append(rows)
+    if not within:
+        return Check(name, "PASS", "no image content occurs twice in a split")
+    shown = "; ".join(_pair(cohort, rows) for rows in within[:_NAMED])
+    message = f"{len(within)} image(s) occur more than once in a split: {shown}"
+    return Check(name, "WARN", message, len(within), _ids(cohort, [r for s in within for r in s]))
+
+
+def _pair(cohort: Cohort, rows: Sequence[int]) -> str:
+    return " = ".join(f"{cohort.ids[row]} ({cohort.split[row]})" for row in rows[:4])
+
+
+def _unreadable(cohort: Cohort) -> Check:
+    name = "unreadable files"
+    ids = [name for exclusion in cohort.excluded for name in exclusion.ids]
+    if ids:
+        message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
+        return Check(name, "WARN", message, len(ids), ids[:ROWS])
+    files = sum(path is not None for cells in cohort.files.paths.values() for path in cells)
+    return Check(name, "PASS", f"{files} image files, all can be read")
+
+
+def _constant(cohort: Cohort) -> Check:
+    name = "constant columns"
+    train = cohort.rows("train")
+    flat = []
+    for column in cohort.spec.numeric:
+        if cohort.preprocessing.means[column] is None:
+            flat.append(f"{column} (no value)")
+        elif cohort.preprocessing.sds[column] == 0:
+            flat.append(f"{column} (one value)")
+    for column in cohort.spec.categorical:
+        cells = cohort.table.text(column)
+        values = {cells[row] for row in train}
+        if len(values) == 1:
+            flat.append(f"{column} ({'no value' if None in values else 'one value'})")
+    if not flat:
+        return Check(name, "PASS", "every feature column varies in training")
+    message = f"nothing can be learnt from {', '.join(flat)}; take such columns out"
+    return Check(name, "WARN", message, len(flat))
+
+
+def _missing(cohort: Cohort) -> Check:
+    name = "missing values"
+    shares = {
+        column: float(np.mean([cell is None for cell in cohort.table.text(column)]))
+        for column in (*cohort.spec.numeric, *cohort.spec.categorical)
+    }
+    shares |= {
+        f"images of {view}": float(np.mean([path is None for path in cells]))
+        for view, cells in cohort.image_paths.items()
+    }
+    many = {column: share for column, share in shares.items() if share > MOSTLY_MISSING}
+    if many:
+        shown = ", ".join(f"{column} ({share:.0%})" for column, share in many.items())
+        return Check(name, "WARN", f"mostly missing: {shown}", len(many))
+    some = sum(share > 0 for share in shares.values())
+    return Check(name, "PASS", f"{some} columns have gaps, none of more than half the rows")
+
+
+def _unseen(cohort: Cohort) -> Check:
+    name = "unseen categories"
+    found: list[str] = []
+    rows: list[int] = []
+    for index, column in enumerate(cohort.spec.categorical):
+        strange = np.flatnonzero(cohort.categorical[:, index] == 1)
+        if len(strange):
+            cells = cohort.table.text(column)
+            values = sorted({str(cells[row]) for row in strange})
+            more = ", ..." if len(values) > _NAMED else ""
+            found.append(
+                f"{column}: {', '.join(map(repr, values[:_NAMED]))}{more} ({len(strange)} rows)"
+            )
+            rows += strange.tolist()
+    if not found:
+        return Check(name, "PASS", "every category of val and test occurs in training")
+    message = f"categories that training does not know are one category, unseen: {'; '.join(found)}"
+    return Check(name, "WARN", message, len(set(rows)), _ids(cohort, rows))
+
+
+def _identifiers(cohort: Cohort) -> Check:
+    name = "id-like columns"
+    found = []
+    for column in (*cohort.spec.numeric, *cohort.spec.categorical):
+        cells = cohort.table.text(column)
+        known = [cell for cell in cells if cell is not None]
+        if known and sum(_DATE.fullmatch(cell) is not None for cell in known) > 0.9 * len(known):
+            found.append(f"{column} (dates)")
+        elif _is_identifier(cells):
+            found.append(f"{column} (a value of its own in nearly every row)")
+    if not found:
+        return Check(name, "PASS", "no feature column looks like an identifier or a date")
+    message = f"{', '.join(found)}: such a column names the row and does not carry over to new ones"
+    return Check(name, "WARN", message, len(found))
+
+
+def _is_identifier(cells: Sequence[str | None]) -> bool:
+    known = [cell for cell in cells if cell is not None]
+    if len(known) < _ID_ROWS or len(set(known)) < 0.9 * len(known):
+        return False
+    if not are_numbers(known):
+        return True
+    values = to_numbers(known)
+    if not (values == np.floor(values)).all():
+        return False
+    steps = np.diff(values)
+    running = bool((steps > 0).all() or (steps < 0).all())
+    # Whole numbers all different: a numbering where they fill their range or are in order.
+    return running or values.max() - values.min() < 1.5 * len(values)
+
+
+def _class_balance(cohort: Cohort) -> Check:
+    name = "class balance"
+    if not cohort.classes:
+        return Check(name, "PASS", "the target is a number")
+    counts = np.bincount(cohort.target[cohort.rows("train")], minlength=len(cohort.classes))
+    shown = ", ".join(
+        f"{label} {count}" for label, count in zip(cohort.classes, counts.tolist(), strict=True)
+    )
+    small = int(((counts < SMALL_CLASS) | (counts < RARE_CLASS * counts.sum())).sum())
+    if small:
+        message = f"few training rows in {small} class(es): {shown}. Consider class_weights"
+        return Check(name, "WARN", message, small)
+    return Check(name, "PASS", f"training rows per class: {shown}")
+
+
+def _classes_per_split(cohort: Cohort) -> Check:
+    name = "classes per split"
+    if not cohort.classes:
+        return Check(name, "PASS", "the target is a number")
+    lacking = []
+    for split in SPLITS:
+        held: NDArray[np.int64] = np.unique(cohort.target[cohort.rows(split)])
+        gone = [label for code, label in enumerate(cohort.classes) if code not in held]
+        if gone:
+            lacking.append(f"{split} has no {', '.join(gone)}")
+    if not lacking:
+        return Check(name, "PASS", "every split holds every class")
+    message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
+    return Check(name, "WARN", message, len(lacking))
+
+
+def _ids(cohort: Cohort, rows: Iterable[int]) -> list[str]:
+    return [cohort.ids[row] for row in list(dict.fromkeys(rows))[:ROWS]]

@@ -1,0 +1,116 @@
+"""Data flow: from the table's rows to the splits."""
+
+from __future__ import annotations
+
+from medfusion.report.blocks import Block, Cell, Flow, FlowBox, Missing, Row, Section, Table
+from medfusion.report.evidence import CohortFacts, Evidence, SplitFacts
+from medfusion.report.numbers import count_of, counted, rounded
+from medfusion.report.theme import SPLIT_NAMES
+
+_CLASSES_IN_BOX = 6
+
+
+def section(evidence: Evidence) -> Section:
+    """Draw the flow of rows and tabulate the splits."""
+    cohort = evidence.cohort
+    if cohort is None:
+        blocks: list[Block] = [Missing("The data were not read yet.")]
+    else:
+        blocks = [_flow(evidence, cohort), _splits(evidence, cohort)]
+    return Section("flow", "Data flow", blocks)
+
+
+def _flow(evidence: Evidence, cohort: CohortFacts) -> Flow:
+    flow = cohort.flow
+    left_out = sum(reason.count for reason in flow.excluded)
+    unit = evidence.experiment.data.group
+    kept = (
+        f"All rows with the same value of {unit} are in the same split."
+        if unit
+        else "Each row is its own group."
+    )
+    return Flow(
+        caption=f"Flow of rows from the table to the splits. {kept}",
+        start=FlowBox("Rows in the table", f"n = {flow.rows}"),
+        excluded=FlowBox(
+            "Excluded",
+            f"n = {left_out}",
+            [f"{reason.reason}: {reason.count}" for reason in flow.excluded],
+        ),
+        analysed=FlowBox("Analysed", f"n = {flow.analysed}"),
+        splits=[
+            FlowBox(
+                SPLIT_NAMES.get(split.split, split.split),
+                f"n = {split.subjects}",
+                _lines(evidence, cohort, split),
+            )
+            for split in cohort.splits
+        ],
+    )
+
+
+def _lines(evidence: Evidence, cohort: CohortFacts, split: SplitFacts) -> list[str]:
+    lines = []
+    if evidence.experiment.data.group:
+        lines.append(counted(split.groups, "group"))
+    if cohort.target.kind == "regression":
+        lines.append(f"{cohort.target.column}: {_mean(split, cohort)}")
+    else:
+        shown = list(_counts(cohort, split).items())
+        if cohort.target.kind == "binary":
+            shown = [(evidence.event, count) for _, count in shown[1:]]
+        lines += [
+            f"{name}: {count_of(count, split.subjects)}" for name, count in shown[:_CLASSES_IN_BOX]
+        ]
+        if len(shown) > _CLASSES_IN_BOX:
+            lines.append(f"and {len(shown) - _CLASSES_IN_BOX} more classes")
+    lines += [f"without {what}: {count}" for what, count in split.missing.items() if count]
+    return lines
+
+
+def _splits(evidence: Evidence, cohort: CohortFacts) -> Table:
+    target = cohort.target
+    parts = list(dict.fromkeys(name for split in cohort.splits for name in split.missing))
+    columns = ["Split", "Subjects", "Groups"]
+    if target.kind == "regression":
+        unit = f" ({target.unit})" if target.unit else ""
+        columns += [f"{target.column}{unit}, mean (SD)", "Range"]
+    else:
+        columns += [f"{target.column} = {name}, n (%)" for name in _classes(cohort)]
+    columns += [f"Without {name}, n (%)" for name in parts]
+    rows = []
+    for split in cohort.splits:
+        cells = [Cell(str(split.subjects)), Cell(str(split.groups))]
+        if target.kind == "regression":
+            low, high = split.target.get("min"), split.target.get("max")
+            cells += [Cell(_mean(split, cohort, unit=False))]
+            cells += [Cell(f"{rounded(low)} to {rounded(high)}" if split.subjects else "no cases")]
+        else:
+            cells += [
+                Cell(count_of(count, split.subjects)) for count in _counts(cohort, split).values()
+            ]
+        cells += [Cell(count_of(split.missing.get(name, 0), split.subjects)) for name in parts]
+        rows.append(Row(Cell(SPLIT_NAMES.get(split.split, split.split)), cells))
+    by = evidence.experiment.data.split.kind
+    how = {
+        "column": "as given by a column of the table",
+        "grouped": "whole groups drawn at random",
+        "stratified-grouped": "whole groups drawn at random with nearly the same mix of targets",
+        "grouped-kfold": "folds of whole groups",
+    }[by]
+    return Table("splits", f"The splits ({how}) and the target in each.", columns, rows)
+
+
+def _classes(cohort: CohortFacts) -> list[str]:
+    return list(cohort.target.classes or dict.fromkeys(n for s in cohort.splits for n in s.target))
+
+
+def _counts(cohort: CohortFacts, split: SplitFacts) -> dict[str, int]:
+    return {name: int(split.target.get(name) or 0) for name in _classes(cohort)}
+
+
+def _mean(split: SplitFacts, cohort: CohortFacts, *, unit: bool = True) -> str:
+    if not split.subjects:
+        return "no cases"
+    suffix = f" {cohort.target.unit}" if unit and cohort.target.unit else ""
+    return f"{rounded(split.target.get('mean'))} ({rounded(split.target.get('sd'))}){suffix}"

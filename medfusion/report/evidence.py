@@ -1,0 +1,332 @@
+"""Everything a report may say about a run, read from its folder and checked."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from medfusion.errors import RunError
+from medfusion.runs import History, RunFolder, Status
+from medfusion.runs import folder as files
+from medfusion.spec import Experiment
+
+COHORT = "cohort.json"
+SPLITS = ("train", "val", "test")
+
+T = TypeVar("T")
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Excluded(_Read):
+    """Rows left out for one reason."""
+
+    reason: str
+    count: int
+
+
+class FlowCounts(_Read):
+    """From the table's rows to those analysed."""
+
+    rows: int
+    excluded: tuple[Excluded, ...] = ()
+    analysed: int
+
+
+class TargetFacts(_Read):
+    """What is predicted."""
+
+    column: str
+    kind: Literal["binary", "multiclass", "regression"]
+    classes: tuple[str, ...] | None = None
+    unit: str | None = None
+
+
+class SplitFacts(_Read):
+    """One split: its size, its target (counts of classes or mean, sd, min, max), what is missing."""
+
+    split: str
+    subjects: int
+    groups: int
+    target: dict[str, float | None]
+    missing: dict[str, int] = {}
+
+
+class NumericSummary(_Read):
+    """A numeric column in one split."""
+
+    n: int
+    missing: int
+    mean: float | None = None
+    sd: float | None = None
+    median: float | None = None
+    q1: float | None = None
+    q3: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+class CategoricalSummary(_Read):
+    """A categorical column in one split: counts in the order of the levels."""
+
+    n: int
+    missing: int
+    counts: tuple[int, ...]
+
+
+class NumericColumn(_Read):
+    """A numeric column of Table 1."""
+
+    column: str
+    kind: Literal["numeric"]
+    splits: dict[str, NumericSummary]
+    smd: dict[str, float | None] = {}
+
+
+class CategoricalColumn(_Read):
+    """A categorical column of Table 1."""
+
+    column: str
+    kind: Literal["categorical"]
+    levels: tuple[str, ...]
+    splits: dict[str, CategoricalSummary]
+    smd: dict[str, float | None] = {}
+
+
+Table1Column = Annotated[NumericColumn | CategoricalColumn, Field(discriminator="kind")]
+
+
+class CheckFacts(_Read):
+    """Outcome of one data check."""
+
+    name: str
+    outcome: Literal["PASS", "WARN", "FAIL"]
+    message: str
+    count: int = 0
+
+
+class CohortFacts(_Read):
+    """cohort.json."""
+
+    flow: FlowCounts
+    target: TargetFacts
+    splits: tuple[SplitFacts, ...]
+    table1: tuple[Table1Column, ...] = ()
+    checks: tuple[CheckFacts, ...] = ()
+
+    def of(self, split: str) -> SplitFacts | None:
+        """Return the facts of one split."""
+        return next((facts for facts in self.splits if facts.split == split), None)
+
+
+class Estimate(_Read):
+    """One metric of one split; `value` is None where it is not estimable, `note` says why."""
+
+    value: float | None
+    ci: tuple[float, float] | None = None
+    method: str = ""
+    n: int
+    note: str = ""
+
+
+Metrics = dict[str, dict[str, Estimate]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitPredictions:
+    """Predictions of one split.
+
+    Attributes:
+        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64).
+        output: Probability of each class `[n, K]`, or the predicted number `[n]`.
+    """
+
+    target: NDArray[Any]
+    output: NDArray[np.float64]
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.target)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """A run as far as it got; what is not there yet is None or empty.
+
+    Attributes:
+        classes: Names of the classes in the order of the probabilities; empty for a regression.
+        best: The epoch event whose weights are the best ones.
+    """
+
+    name: str
+    experiment: Experiment
+    experiment_text: str
+    status: Status
+    environment: Mapping[str, Any] | None
+    cohort: CohortFacts | None
+    metrics: Metrics | None
+    predictions: Mapping[str, SplitPredictions] | None
+    classes: tuple[str, ...]
+    history: History
+    best: Mapping[str, Any] | None
+
+    @property
+    def kind(self) -> str:
+        """Kind of the target."""
+        return self.experiment.data.target.kind
+
+    @property
+    def event(self) -> str:
+        """The event of a binary target, for instance "malignant = 1"."""
+        return f"{self.experiment.data.target.column} = {self.classes[1]}"
+
+    @property
+    def checks(self) -> Sequence[CheckFacts]:
+        """Outcomes of the data checks, empty where none are recorded."""
+        return self.cohort.checks if self.cohort else ()
+
+    @property
+    def confidence(self) -> str:
+        """Coverage of the intervals, for instance "95%"."""
+        return f"{100 * self.experiment.evaluation.confidence:g}%"
+
+    def metric(self, split: str, name: str) -> Estimate | None:
+        """Return a metric of a split, or None where it was not worked out."""
+        return (self.metrics or {}).get(split, {}).get(name)
+
+    def value(self, split: str, name: str) -> float | None:
+        """Return the value of a metric of a split, or None."""
+        found = self.metric(split, name)
+        return found.value if found else None
+
+    def judged(self, split: str, metric: str) -> SplitPredictions | None:
+        """Return the predictions of a split on which a metric is estimable, else None."""
+        found = self.metric(split, metric)
+        return self.prediction(split) if found is None or found.value is not None else None
+
+    def unjudged(self, metric: str) -> str:
+        """Return why a metric is estimable on neither validation nor test."""
+        if not self.predictions:
+            return "Not evaluated yet."
+        found = [self.metric(split, metric) for split in ("test", "val")]
+        why = next((one.note for one in found if one and one.note), "not estimable")
+        return f"{why[:1].upper()}{why[1:]}."
+
+    def prediction(self, split: str) -> SplitPredictions | None:
+        """Return the predictions of a split, or None."""
+        return (self.predictions or {}).get(split)
+
+
+def gather(run: RunFolder) -> Evidence:
+    """Read a run folder.
+
+    Raises:
+        RunError: A file of the run is damaged; the message names it and what is wrong.
+        SpecError: experiment.yaml is damaged.
+    """
+    experiment = run.experiment
+    cohort = _optional(run.path / COHORT, TypeAdapter(CohortFacts))
+    history = run.history()
+    classes, predictions = _predictions(run, experiment.data.target.kind, cohort)
+    return Evidence(
+        name=run.name,
+        experiment=experiment,
+        experiment_text=(run.path / files.EXPERIMENT).read_text(encoding="utf-8"),
+        status=run.status,
+        environment=_optional(run.path / files.ENVIRONMENT, TypeAdapter(dict[str, Any])),
+        cohort=cohort,
+        metrics=_optional(run.path / files.METRICS, TypeAdapter(Metrics)),
+        predictions=predictions,
+        classes=classes,
+        history=history,
+        best=next((event for event in reversed(history.epochs) if event.get("best")), None),
+    )
+
+
+def _optional(path: Path, schema: TypeAdapter[T]) -> T | None:
+    try:
+        return schema.validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        msg = f"{path}: damaged: {where}: {first['msg']}"
+        raise RunError(msg) from None
+    except (OSError, ValueError) as error:
+        msg = f"{path}: damaged ({error})"
+        raise RunError(msg) from None
+
+
+def _predictions(
+    run: RunFolder, kind: str, cohort: CohortFacts | None
+) -> tuple[tuple[str, ...], Mapping[str, SplitPredictions] | None]:
+    known = (cohort.target.classes if cohort else None) or ()
+    path = run.path / files.PREDICTIONS
+    if not path.is_file():
+        return tuple(known), None
+    header, rows = _rows(path)
+    outputs = ["value"] if kind == "regression" else [c for c in header if c.startswith("prob_")]
+    lacking = [c for c in ("id", "split", "target", *outputs) if c not in header]
+    classes = () if kind == "regression" else tuple(c.removeprefix("prob_") for c in outputs)
+    if lacking or (kind != "regression" and len(classes) < 2):
+        what = ", ".join(lacking) or "prob_<class>"
+        msg = f"{path}: damaged: the column(s) {what} are missing"
+        raise RunError(msg)
+    if known and classes and classes != known:
+        msg = f"{path}: damaged: its classes are not those of {COHORT}"
+        raise RunError(msg)
+    index = {name: number for number, name in enumerate(classes)}
+    places = [header.index(column) for column in outputs]
+    split_at, target_at = header.index("split"), header.index("target")
+    found: dict[str, tuple[list[float], list[list[float]]]] = {}
+    for line, row in enumerate(rows, start=2):
+        try:
+            target = index[row[target_at]] if classes else _finite(row[target_at])
+            output = [_finite(row[place]) for place in places]
+            targets, values = found.setdefault(row[split_at], ([], []))
+        except (KeyError, IndexError, ValueError) as error:
+            msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
+            raise RunError(msg) from None
+        targets.append(target)
+        values.append(output)
+    return classes, {
+        split: SplitPredictions(
+            np.asarray(targets, dtype=np.int64 if classes else np.float64),
+            np.asarray(values, dtype=np.float64).reshape(-1, len(outputs))[
+                :, slice(None) if classes else 0
+            ],
+        )
+        for split, (targets, values) in found.items()
+    }
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            return header, [row for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{path}: damaged ({error})"
+        raise RunError(msg) from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        msg = f"{text!r} is not a finite number"
+        raise ValueError(msg)
+    return value
