@@ -72,7 +72,9 @@ def command_page() -> str:
             else [(verb, sub)]
         )
         for name, page in pages:
-            lines.extend(["", f"## medfusion {name}", "", "```text", page.format_help().rstrip(), "```"])
+            lines.extend(
+                ["", f"## medfusion {name}", "", "```text", page.format_help().rstrip(), "```"]
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -25,7 +25,9 @@ def make_optimizer(
         encoder: Parameters of the image encoder.
         settings: The optimizer's spec.
     """
-    optimizer: torch.optim.Optimizer = create(settings, groups=parameter_groups(model, encoder, settings))
+    optimizer: torch.optim.Optimizer = create(
+        settings, groups=parameter_groups(model, encoder, settings)
+    )
     return optimizer
 
 

@@ -1,0 +1,162 @@
+import subprocess
+import sys
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from medfusion import Experiment
+from medfusion.magics import load_ipython_extension, unload_ipython_extension
+from medfusion.runs import RunFolder, process
+
+CELL = """medfusion: 1
+name: cell
+data:
+  table: t.csv
+  id: id
+  numeric: [age]
+  target: {kind: binary, column: y}
+  split: {kind: grouped}
+"""
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    found = InteractiveShell.instance(colors="nocolor")
+    found.history_manager.enabled = False
+    load_ipython_extension(found)
+    yield found
+    unload_ipython_extension(found)
+    found.reset(new_session=False)
+    found.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Paths of the runs that would have been started."""
+    paths = []
+    monkeypatch.setattr(process, "start", paths.append)
+    return paths
+
+
+def test_a_cell_is_checked_and_kept(shell, capsys):
+    result = shell.run_cell("%%medfusion --name trial\n" + CELL)
+    assert result.success
+    assert result.result is None
+    assert shell.user_ns["trial"] == Experiment.from_yaml_text(CELL)
+    shown = capsys.readouterr().out
+    assert "cell: valid, kept in `trial`" in shown
+    assert "y (binary)" in shown
+    shell.run_cell("%%medfusion\n" + CELL)
+    assert shell.user_ns["experiment"] == shell.user_ns["trial"]
+
+
+def test_a_mistake_in_a_cell_is_a_message_with_the_line_of_the_cell(shell, capsys):
+    shell.user_ns["experiment"] = "old"
+    result = shell.run_cell("%%medfusion\n" + CELL + "training: {epochz: 3}\n")
+    assert not result.success  # so that Run All stops here
+    shown = capsys.readouterr().out
+    assert "cell, line 10: training.epochz: unknown key; did you mean 'epochs'?" in shown
+    assert "Traceback" not in shown
+    assert "magic.py" not in shown
+    assert shell.user_ns["experiment"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("%medfusion trian x.yaml", "did you mean 'train'?"),
+        ("%medfusion train absent.yaml", "absent.yaml: there is no such file"),
+        ("%medfusion train", "usage: medfusion train"),
+        ("%medfusion stop nowhere", "nowhere: not a run folder"),
+        ("%medfusion lab", "this is JupyterLab already"),
+        ("%medfusion train 'x", "No closing quotation"),
+        ("%%medfusion --nme x\n" + CELL, "unrecognized arguments: --nme"),
+        ("%%medfusion --name 1x\n" + CELL, "not a name for a variable"),
+        ("%%medfusion --name class\n" + CELL, "not a name for a variable"),
+        ("%%medfusion\nname: [", "not valid YAML"),
+        ("import medfusion as mf; mf.Run('nowhere')", "not a run folder"),
+    ],
+)
+def test_a_users_mistake_is_a_short_message(shell, capsys, code, message):
+    assert not shell.run_cell(code).success
+    shown = capsys.readouterr()
+    assert message in shown.out + shown.err
+    assert "Traceback" not in shown.out + shown.err
+
+
+def test_a_fault_of_ours_keeps_its_traceback(shell, capsys):
+    assert not shell.run_cell("1 / 0").success
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_training_returns_the_run_at_once(shell, started, tmp_path):
+    (tmp_path / "e.yaml").write_text(CELL)
+    result = shell.run_cell("run = %medfusion train e.yaml --set training.epochs=2")
+    assert result.success
+    run = shell.user_ns["run"]
+    assert isinstance(run, RunFolder)
+    assert run.experiment.training.epochs == 2
+    assert started == [run.path]
+
+
+def test_a_cell_with_train_returns_its_run(shell, started):
+    result = shell.run_cell("%%medfusion --train --runs elsewhere\n" + CELL)
+    assert result.success
+    assert result.result.path.parent.name == "elsewhere"
+    assert started == [result.result.path]
+    assert shell.user_ns["experiment"].name == "cell"
+
+
+def test_help_and_lists_are_text_and_json_is_a_value(shell, capsys):
+    shell.run_cell("%medfusion")
+    assert "usage: medfusion" in capsys.readouterr().out
+    shell.run_cell("%medfusion train --help")
+    assert "usage: medfusion train" in capsys.readouterr().out
+    shell.run_cell("%medfusion demo --help")
+    assert "usage: medfusion demo" in capsys.readouterr().out
+    result = shell.run_cell("found = %medfusion runs --json")
+    assert result.success
+    assert isinstance(shell.user_ns["found"], dict)
+
+
+def test_the_documentation_shows_examples(shell):
+    assert "%medfusion train skin.yaml" in shell.find_line_magic("medfusion").__doc__
+
+
+def test_unloading_takes_everything_back(shell):
+    before = len(shell.Completer.custom_matchers)
+    load_ipython_extension(shell)  # a second load adds nothing
+    assert len(shell.Completer.custom_matchers) == before
+    unload_ipython_extension(shell)
+    assert len(shell.Completer.custom_matchers) == before - 1
+    assert shell.find_line_magic("medfusion") is None
+    assert shell.find_cell_magic("medfusion") is None
+    unload_ipython_extension(shell)
+    load_ipython_extension(shell)
+
+
+def test_completion_stays_out_of_other_cells(shell):
+    from IPython.core.completer import provisionalcompleter
+
+    with provisionalcompleter():
+        texts = {found.text for found in shell.Completer.completions("%medfusion val", 14)}
+        assert texts == {"validate"}
+        assert not [
+            found for found in shell.Completer.completions("val", 3) if found.type == "medfusion"
+        ]
+
+
+def test_loading_imports_no_torch():
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell; import sys\n"
+        "shell = InteractiveShell(); shell.history_manager.enabled = False\n"
+        "shell.run_line_magic('load_ext', 'medfusion')\n"
+        "print([m for m in ('torch', 'pandas', 'sklearn', 'ipywidgets') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
