@@ -1,0 +1,163 @@
+"""The live panel in a real JupyterLab, on runs that are played rather than trained."""
+
+import json
+import time
+
+import pytest
+
+SHOW = "from medfusion.widgets import RunPanel\npanel = RunPanel({path})\npanel"
+RANGE = "() => Array.from(document.querySelector('.mf-plot')._fullLayout.xaxis.range)"
+HEIGHT = "() => document.querySelector('.mf-panel').getBoundingClientRect().height"
+CLASH = "window.hacked = 1"
+HOSTILE = f'<img src=x onerror="{CLASH}"><script>{CLASH}</script>${{{CLASH}}}'
+
+
+def test_grows_pauses_goes_on_and_keeps_the_zoom(lab, played, play, quoted):
+    run = played("skin-fusion")
+    lab.open("live.ipynb", SHOW.format(path=quoted(run)))
+    lab.run_all()
+    lab.wait_state("starting")
+    play("play", run, 16)
+    lab.wait_points(20)
+    height = lab.page.evaluate(HEIGHT)
+
+    plot = lab.page.locator(".mf-plot").first.bounding_box()
+    middle = plot["y"] + plot["height"] / 2
+    lab.page.mouse.move(plot["x"] + 80, middle)
+    lab.page.mouse.down()
+    lab.page.mouse.move(plot["x"] + 180, middle, steps=4)
+    lab.page.mouse.up()
+    lab.page.wait_for_timeout(300)
+    zoomed = lab.page.evaluate(RANGE)
+    assert zoomed[0] > 1
+
+    lab.page.get_by_role("button", name="Pause").click()
+    lab.wait_state("paused")
+    paused = lab.points()[0]
+    lab.page.get_by_role("button", name="Resume").click()
+    lab.wait_state("running")
+    lab.wait_points(paused + 60)
+    assert lab.page.evaluate(RANGE) == zoomed
+    lab.page.locator(".mf-plot").first.dblclick()
+    lab.page.wait_for_timeout(300)
+    assert lab.page.evaluate(RANGE)[0] == 0
+    lab.wait_points(230)
+    lab.picture("run_panel_light")
+    lab.theme("JupyterLab Dark")
+    lab.picture("run_panel_dark")
+    lab.theme("JupyterLab Light")
+
+    titles = lab.page.eval_on_selector_all(
+        ".modebar-btn", "found => [...new Set(found.map(b => b.dataset.title))]"
+    )
+    assert len(titles) == 4
+    assert not [title for title in titles if "cloud" in title.lower()]
+
+    lab.wait_state("finished")
+    lab.wait_points(400)
+    assert lab.points(0) == [400, 10, 10]
+    assert lab.points(1) == [10] * 5
+    assert lab.page.evaluate(HEIGHT) == height
+    for tab, text in {
+        "Data checks (1)": "AUC 0.993",
+        "Results": "0.871 (0.802 to 0.928)",
+        "Experiment": "kind: gated",
+    }.items():
+        lab.page.get_by_role("tab", name=tab).click()
+        lab.page.get_by_role("tabpanel").get_by_text(text).first.wait_for(timeout=3000)
+    lab.picture("run_panel_experiment")
+    lab.page.get_by_role("button", name="Python", exact=True).click()
+    lab.page.get_by_text("mf.Experiment(").wait_for(timeout=3000)
+    # The thread ends with the run, so an old panel costs nothing.
+    assert lab.kernel("panel._thread.join(10); print(panel._thread.is_alive())") == "False"
+
+
+def test_lives_while_a_cell_keeps_the_kernel_busy(lab, played, play, quoted):
+    run = played("busy")
+    lab.open("busy.ipynb", SHOW.format(path=quoted(run)), "import time; time.sleep(10)")
+    play("play", run, 10)
+    lab.run_all()
+    lab.wait_points(30)
+    before = lab.points()[0]
+    lab.wait_points(before + 40)
+    lab.page.get_by_role("button", name="Pause").click()
+    lab.page.get_by_text("No answer from the kernel yet").wait_for(timeout=5000)
+    lab.picture("run_panel_busy")
+
+
+def test_opens_a_million_steps_at_once(lab, played, play, quoted):
+    run = played("long")
+    assert play("long", run, 1_000_000).wait() == 0
+    small = played("small")
+    assert play("long", small, 100).wait() == 0
+    lab.open("long.ipynb", SHOW.format(path=quoted(small)), SHOW.format(path=quoted(run)))
+    lab.run_cell(0)
+    lab.wait_points(100)
+    started = time.monotonic()
+    lab.run_cell(1)
+    lab.wait_points(200, chart=3)
+    seconds = time.monotonic() - started
+    wait = "() => document.querySelectorAll('.mf-plot')[3].data[0].y.includes(99)"
+    lab.page.wait_for_function(wait, timeout=60_000)
+    whole = time.monotonic() - started
+    print(f"1 000 000 steps: the panel opened in {seconds:.2f} s, each peak after {whole:.2f} s")
+    assert 1000 < lab.points(3)[0] <= 2000
+    assert seconds < 2
+
+
+@pytest.fixture
+def hostile_run(played):
+    """A run whose every text wants to be a script."""
+    run = played("hostile")
+    events = [
+        {"kind": "message", "level": HOSTILE, "text": HOSTILE},
+        {"kind": "checks", "checks": [{"name": HOSTILE, "outcome": HOSTILE, "message": HOSTILE}]},
+        {"kind": "step", "step": 1, "epoch": 1, "loss": 0.5, "lr": 0.1},
+        {"kind": "step", "step": HOSTILE, "epoch": 1, "loss": HOSTILE, "lr": None},
+        {"kind": "epoch", "epoch": 1, "step": 2, "metrics": {f"val/{HOSTILE}": 0.5}, "best": True},
+        {"kind": "system", "cpu": HOSTILE, "memory": 5.0},
+    ]
+    lines = [json.dumps({"seq": i + 1, "time": HOSTILE, **e}) for i, e in enumerate(events)]
+    (run / "events.jsonl").write_text("\n".join([*lines, HOSTILE, ""]))
+    status = json.loads((run / "status.json").read_text())
+    status |= {"state": "failed", "error": {"type": "E", "message": HOSTILE}}
+    (run / "status.json").write_text(json.dumps(status))
+    figure = {"value": 0.5, "ci": [HOSTILE, 1], "method": HOSTILE, "n": HOSTILE}
+    (run / "metrics.json").write_text(
+        json.dumps({"test": {HOSTILE: figure}, HOSTILE: {"a": figure}})
+    )
+    experiment = run / "experiment.yaml"
+    experiment.write_text(experiment.read_text().replace("malignant", f"'{HOSTILE}'"))
+    return run
+
+
+def test_text_from_data_stays_text_live_and_reopened(lab, hostile_run, quoted):
+    lab.open("hostile.ipynb", SHOW.format(path=quoted(hostile_run)))
+    lab.run_all()
+    lab.wait_state("failed")
+    lab.wait_points(1)
+    for tab in ("Log", "Data checks", "Results", "Experiment"):
+        lab.page.get_by_role("tab", name=tab).click()
+        lab.page.get_by_role("tabpanel").get_by_text(HOSTILE[:20]).first.wait_for(timeout=3000)
+    lab.page.locator(".mf-plot").nth(1).hover()
+    lab.page.wait_for_timeout(500)
+    assert lab.page.evaluate("window.hacked ?? 0") == 0
+    lab.reopen("hostile.ipynb")
+    lab.page.locator(".mf-still").get_by_text(HOSTILE[:20]).first.wait_for(timeout=10_000)
+    assert lab.page.evaluate("window.hacked ?? 0") == 0
+
+
+def test_reopened_notebook_shows_the_last_state_without_a_kernel(lab, played, play, quoted):
+    run = played("yesterday")
+    lab.open("saved.ipynb", SHOW.format(path=quoted(run)))
+    lab.run_all()
+    play("play", run, 3)
+    lab.wait_state("finished")
+    assert not lab.page.locator(".mf-still").is_visible()
+    lab.kernel("panel._thread.join(10)")
+    lab.reopen("saved.ipynb")
+    still = lab.page.locator(".mf-still")
+    still.get_by_text("finished, epoch 10 of 10, step 400 of 400").wait_for(timeout=10_000)
+    assert still.get_by_text("0.871 (0.802 to 0.928)").is_visible()
+    assert not lab.page.get_by_text("model not found").is_visible()
+    lab.picture("run_panel_reopened")
