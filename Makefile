@@ -28,7 +28,6 @@ $(STAMPS)/python: $(STAMPS)/venv pyproject.toml .ci/constraints.txt
 
 $(STAMPS)/rust: $(STAMPS)/python $(RUST_SOURCES)
 	@command -v cargo >/dev/null || { echo "MedFusion needs Rust (cargo) to be built from source"; exit 2; }
-	$(BIN)/maturin develop --release --uv --skip-install --quiet
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

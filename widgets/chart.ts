@@ -53,6 +53,7 @@ export class Chart {
   private zoomed = false;
   private end = 1;
   private held = false;
+  private config: object | undefined;
   private redraw = () => {};
 
   constructor(
@@ -194,16 +195,8 @@ export class Chart {
         title: { text: this.unit, font: small, standoff: 6 },
       },
     };
-    const home = { name: "whole", title: "Whole run (double click)", icon: plotly.Icons["home"] };
-    void plotly.react(this.plot, traces, layout, {
-      displaylogo: false,
-      responsive: true,
-      doubleClick: false,
-      // Named one by one: Plotly's own choice has a button that sends the data to its cloud.
-      modeBarButtons: [["toImage"], ["zoom2d", "pan2d", { ...home, click: () => this.whole() }]],
-      plotlyServerURL: "",
-      toImageButtonOptions: { filename: this.title.toLowerCase().replaceAll(" ", "-"), scale: 3 },
-    });
+    this.config ??= this.configure(plotly);
+    void plotly.react(this.plot, traces, layout, this.config);
     if (first) {
       const plot = this.plot as HTMLElement as PlotlyNode;
       plot.on("plotly_doubleclick", () => this.whole());
@@ -211,6 +204,25 @@ export class Chart {
         if (Object.keys(change).some((key) => key.startsWith("xaxis.range"))) this.zoomed = true;
       });
     }
+  }
+
+  // Made once: with another configuration Plotly begins anew and forgets the zoom.
+  private configure(plotly: Plotly): object {
+    const whole = {
+      name: "whole",
+      title: "Whole run (double click)",
+      icon: plotly.Icons["home"],
+      click: () => this.whole(),
+    };
+    return {
+      displaylogo: false,
+      responsive: true,
+      doubleClick: false,
+      // Named one by one: Plotly's own choice has a button that sends the data to its cloud.
+      modeBarButtons: [["toImage"], ["zoom2d", "pan2d", whole]],
+      plotlyServerURL: "",
+      toImageButtonOptions: { filename: this.title.toLowerCase().replaceAll(" ", "-"), scale: 3 },
+    };
   }
 
   /** Undo a person's zoom. */

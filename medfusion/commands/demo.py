@@ -23,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     phantom = write_phantom(folder / "data")
     experiment = Experiment.from_yaml(folder / "data" / "experiment.yaml")
     run = RunFolder.create(experiment, folder / "runs")
-    ended = work(run)
+    ended = work(run, hint=False)
     if ended.document["state"] != "finished":
         return ended
     report = write_report(run, folder / "report.html")

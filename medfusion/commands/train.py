@@ -26,16 +26,21 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     return work(run)
 
 
-def work(run: RunFolder) -> Outcome:
-    """Train a run here, with a progress bar, and return how it ended."""
+def work(run: RunFolder, *, hint: bool = True) -> Outcome:
+    """Train a run here, with a progress bar, and return how it ended.
+
+    Args:
+        run: The run.
+        hint: Say what one could do next.
+    """
     from medfusion.training import execute as train
     from medfusion.training.terminal import TerminalProgress
 
     train(run.path, [TerminalProgress()])
-    return summary(run)
+    return summary(run, hint=hint)
 
 
-def summary(run: RunFolder) -> Outcome:
+def summary(run: RunFolder, *, hint: bool = True) -> Outcome:
     """Return the state of a run and, when it has finished, its metrics."""
     state = run.status
     document = {
@@ -53,7 +58,8 @@ def summary(run: RunFolder) -> Outcome:
             [name, *(interval(metrics[split].get(name)) for split in metrics)] for name in names
         ]
         lines += ["", table(["metric", *metrics], rows)]
-        lines += ["", f"Next: medfusion report {_short(run.path)} --out report.html"]
+        if hint:
+            lines += ["", f"Next: medfusion report {_short(run.path)} --out report.html"]
     elif state.state == "stopped":
         lines.append(f"Go on with: medfusion resume {_short(run.path)}")
     return Outcome(text="\n".join(lines), document=document, run=run.path)

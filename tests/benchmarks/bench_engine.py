@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from medfusion.data.phantom import write_phantom
 
 from medfusion import Experiment
 from medfusion.data import Cohort, Loader
+from medfusion.data.phantom import write_phantom
 from medfusion.registry import create
 from medfusion.runs import RunFolder
 from medfusion.spec import override
