@@ -83,5 +83,9 @@ $(STAMPS)/browser: $(STAMPS)/python
 		else $(BIN)/playwright install chromium; fi; fi
 	@touch $@
 
+# The pictures of README and docs, made by the browser tests.
+screenshots: install $(STAMPS)/browser
+	MEDFUSION_SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/ui tests/report -m ui -k "keeps_the_zoom or picture"
+
 clean:
 	rm -rf $(VENV) rust/target widgets/node_modules medfusion/*/static demo

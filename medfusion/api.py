@@ -88,11 +88,12 @@ class Run(RunFolder):
         frame.insert(0, "id", ids)
         return frame
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+    def _ipython_display_(self) -> None:
         cell = _cell()
         if cell is not None and cell == self._shown_in:  # `train` showed the panel in this cell
-            return {"text/plain": repr(self)}
-        return self.panel()._repr_mimebundle_(**kwargs)
+            print(repr(self))  # noqa: T201 - what IPython would show otherwise
+        else:
+            self.panel()._ipython_display_()
 
 
 def train(

@@ -1,12 +1,27 @@
 """What several areas of the tests share: phantom experiments, the shared data, quick settings."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("MEDFUSION_TEST_DATA", ROOT.parent / "shared" / "data"))
+CHROMIUM = os.environ.get("MEDFUSION_CHROMIUM") or shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--disable-gpu"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a network of its own; Playwright allows one at a time."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from medfusion.report import write_report
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.ui
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-gpu",
-]
 HOSTILE = "</script><img src=x onerror=window.X=1><svg onload=window.X=1>\"'{{7*7}}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = os.environ.get("MEDFUSION_CHROMIUM") or shutil.which("chromium")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            found = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        except sync_api.Error as error:
-            pytest.skip(f"no chromium: {error}")
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,9 +14,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PLAYED = Path(__file__).parent / "played_run.py"
-CHROMIUM = os.environ.get("MEDFUSION_CHROMIUM") or shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-gpu"]  # fmt: skip
 IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 ASK = """async (code) => {
   const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
@@ -80,18 +76,6 @@ def server(work, tmp_path_factory):
     process.terminate()
     process.wait(30)
     log.close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    if CHROMIUM is None:
-        pytest.skip("no chromium (apt-get install chromium, or set MEDFUSION_CHROMIUM)")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
 
 
 class Lab:

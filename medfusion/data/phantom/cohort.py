@@ -49,11 +49,11 @@ class Phantom:
     folder: Path
     table: Path
     experiment: Path
-    ids: list[str]
-    groups: list[str]
-    u: NDArray[np.float64]
-    v: NDArray[np.float64]
-    target: NDArray[np.int64]
+    ids: list[str] = dataclasses.field(repr=False)
+    groups: list[str] = dataclasses.field(repr=False)
+    u: NDArray[np.float64] = dataclasses.field(repr=False)
+    v: NDArray[np.float64] = dataclasses.field(repr=False)
+    target: NDArray[np.int64] = dataclasses.field(repr=False)
     bayes_auc: float
     bayes_auc_image: float
     bayes_auc_table: float
