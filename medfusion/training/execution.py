@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 
 from medfusion.data import Cohort, Loader
 from medfusion.errors import MedFusionError, RunError
+from medfusion.models.backbones.catalogue import is_non_commercial, weight_licence
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
@@ -160,6 +161,11 @@ def _engine(
     )
     seed_everything(experiment.seed)
     model = prediction.build_model(experiment, cohort.preprocessing, task)
+    image = experiment.model.image
+    if image is not None and image.pretrained:
+        licence = weight_licence(image.name)
+        level = "warning" if is_non_commercial(licence) else "info"
+        recorder.message(f"weights of {image.name}: licence {licence or 'not stated'}", level)
     if training.gradient_checkpointing:
         model.set_grad_checkpointing()
     batch_size = training.batch_size

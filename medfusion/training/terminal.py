@@ -41,9 +41,10 @@ class TerminalProgress(Callback):
             self._bar.set_postfix_str(f"loss {report.loss:.3f}", refresh=False)
             self._bar.update()
 
-    def on_epoch_end(self, engine: Any, report: EpochReport) -> None:  # noqa: ARG002
+    def on_epoch_end(self, engine: Any, report: EpochReport) -> None:
         """Print the epoch's line."""
-        values = "  ".join(f"{name} {value:.3f}" for name, value in report.metrics.items())
+        shown = dict.fromkeys(("train/loss", "val/loss", engine.monitor))
+        values = "  ".join(f"{n} {report.metrics[n]:.3f}" for n in shown if n in report.metrics)
         mark = "  (best)" if report.best else ""
         line = (
             f"epoch {report.epoch:>3}/{self._total_epochs}  {values}  {report.seconds:.1f} s{mark}"

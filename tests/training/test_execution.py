@@ -317,3 +317,20 @@ def test_other_settings_resume_to_the_same_bytes_too(phantom, tmp_path, changes)
     assert whole.status.state == parts.status.state == "finished"
     assert digests(whole) == digests(parts)
     assert whole.metrics == parts.metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "level"),
+    [("test_resnet", "apache-2.0", "info"), ("convnextv2_atto.fcmae", "cc-by-nc-4.0", "warning")],
+)
+def test_the_licence_of_pretrained_weights_is_shown(phantom, tmp_path, name, licence, level):
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model(name, in_chans=3).state_dict(), tmp_path / "w.safetensors")
+    weights = f"{{kind: timm, name: {name}, pretrained: true, weights: {tmp_path}/w.safetensors}}"
+    exp = override.apply(phantom, [f"model.image={weights}", "training.epochs=1"])
+    run = RunFolder.create(exp, tmp_path / "runs")
+    execute(run.path)
+    messages = {event["text"]: event["level"] for event in run.history().messages}
+    assert messages[f"weights of {name}: licence {licence}"] == level
