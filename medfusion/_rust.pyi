@@ -9,6 +9,7 @@ __all__ = [
     "ImageDecodeError",
     "__version__",
     "auc",
+    "augment_images",
     "bootstrap_auc",
     "build_profile",
     "check_images",
@@ -30,6 +31,15 @@ def decode_images(
     std: Sequence[float],
     threads: int = 0,
 ) -> list[tuple[int, str]]: ...
+def augment_images(
+    images: NDArray[np.float32],
+    out: NDArray[np.float32],
+    theta: NDArray[np.float32],
+    brightness: NDArray[np.float32],
+    contrast: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    threads: int = 0,
+) -> None: ...
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...

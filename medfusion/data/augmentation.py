@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from medfusion import _rust
 from medfusion.spec.data import Augmentation
 
 DRAWS = 8
@@ -49,6 +49,7 @@ def augment(
     *,
     mean: Sequence[float],
     std: Sequence[float],
+    threads: int = 1,
 ) -> Tensor:
     """Return randomly changed images.
 
@@ -58,26 +59,35 @@ def augment(
         numbers: What `draw` gave, [B, 8].
         mean: Mean per channel that the images were normalised with.
         std: Standard deviation per channel, likewise.
+        threads: Threads to work on; the result is the same for any number.
 
     Returns:
         float32 [B, C, H, W]; beyond the border an image is continued by its reflection.
     """
     flips = {"none": (0, 0), "horizontal": (1, 0), "vertical": (0, 1), "both": (1, 1)}[spec.flip]
-    if any(flips) or spec.rotate or spec.scale or spec.shift:
-        height, width = images.shape[-2:]
-        theta = _affine(spec, numbers, flips, width / height)
-        grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-        images = functional.grid_sample(
-            images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-        )
-    if spec.intensity:
-        images = _intensity(images, spec.intensity, numbers, mean, std)
-    return images
+    moved = any(flips) or spec.rotate or spec.scale or spec.shift
+    if not moved and not spec.intensity:
+        return images
+    height, width = images.shape[-2:]
+    factors = (1 + spec.intensity * (2 * numbers[:, 6:8] - 1)).astype(np.float32)
+    out = torch.empty_like(images)
+    # In Rust and not in torch: torch's threads, woken from the loader's thread, would stay awake
+    # for a while and take the processor from training.
+    _rust.augment_images(
+        images.numpy(),
+        out.numpy(),
+        _affine(spec, numbers, flips, width / height),
+        np.ascontiguousarray(factors[:, 0]),
+        np.ascontiguousarray(factors[:, 1]),
+        np.array([m / s for m, s in zip(mean, std, strict=True)], dtype=np.float32),
+        threads=threads,
+    )
+    return out
 
 
 def _affine(
     spec: Augmentation, numbers: NDArray[np.float64], flips: tuple[int, int], aspect: float
-) -> Tensor:
+) -> NDArray[np.float32]:
     """Return [B, 2, 3]: from a place in the result to its place in the image, both in -1..1."""
     either = 2 * numbers - 1
     mirror_x = np.where(flips[0] * (numbers[:, 0] >= 0.5), -1.0, 1.0)
@@ -91,20 +101,4 @@ def _affine(
     theta[:, 1, 1] = mirror_y * np.cos(angle) / size
     theta[:, 0, 2] = 2 * spec.shift * either[:, 4]
     theta[:, 1, 2] = 2 * spec.shift * either[:, 5]
-    return torch.from_numpy(theta.astype(np.float32))
-
-
-def _intensity(
-    images: Tensor,
-    most: float,
-    numbers: NDArray[np.float64],
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> Tensor:
-    factors = (1 + most * (2 * numbers[:, 6:8] - 1)).astype(np.float32)
-    brightness, contrast = torch.from_numpy(factors).view(-1, 2, 1, 1, 1).unbind(1)
-    offset = torch.tensor([m / s for m, s in zip(mean, std, strict=True)]).view(1, -1, 1, 1)
-    # Brightness scales the samples before normalising; contrast scales about each image's mean.
-    images = images * brightness + offset * (brightness - 1)
-    centre = images.mean(dim=(2, 3), keepdim=True)
-    return (images - centre) * contrast + centre
+    return theta.astype(np.float32)

@@ -216,7 +216,9 @@ class Loader:
         if not self.augment or changes is None or not files:
             return images
         numbers = augmentation.draw(self.seed, epoch, index, rows)
-        changed = augmentation.augment(images, changes, numbers, mean=mean, std=std)
+        changed = augmentation.augment(
+            images, changes, numbers, mean=mean, std=std, threads=self.threads
+        )
         if len(files) < len(rows):
             changed[torch.from_numpy(~present)] = 0
         return changed

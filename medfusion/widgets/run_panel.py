@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import ipywidgets
 import traitlets
+from IPython.core.getipython import get_ipython
 from IPython.display import HTML, display
 
 from medfusion.errors import InputError, MedFusionError, unknown
@@ -183,6 +184,8 @@ class RunPanel(anywidget.AnyWidget):
         The page shows the picture only while there is no live panel.
         """
         display(self._view(), raw=True)  # type: ignore[no-untyped-call]
+        if getattr(get_ipython(), "kernel", None) is None:
+            return  # a terminal cannot show the picture, nor renew it in place
         self._still = display(_picture(self), display_id=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:

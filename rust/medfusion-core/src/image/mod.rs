@@ -3,6 +3,7 @@
 //! What a file is, its bytes say, never its name. Nothing in a file is trusted: sizes are checked
 //! in the header before memory is taken, and damage of any kind is an [`ImageError`].
 
+mod augment;
 mod batch;
 mod colour;
 mod error;
@@ -13,6 +14,7 @@ mod orientation;
 mod png;
 mod resize;
 
+pub use augment::{AugmentError, Changes, augment};
 pub use batch::{BatchError, Failure, Layout, check_images, decode_batch};
 pub use error::ImageError;
 pub use file::{Header, probe_file, read_file};
