@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,16 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={arguments.port}"]
     if arguments.no_browser:
         command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # containers run as root; it listens on this machine only
     # In a clone the notebooks lie beside the package; elsewhere the working directory is opened.
     clone = Path(medfusion.__file__).parent.parent
     for folder in (Path.cwd(), clone):
         if (folder / QUICKSTART).is_file():
-            command += [f"--notebook-dir={folder}", str(folder / QUICKSTART)]
+            command += [
+                f"--ServerApp.root_dir={folder}",
+                f"--LabApp.default_url=/lab/tree/{QUICKSTART.as_posix()}",
+            ]
             break
     try:
         code = subprocess.run(command, check=False).returncode  # noqa: S603 - fixed words

@@ -5,18 +5,11 @@ from __future__ import annotations
 import argparse
 
 from medfusion.commands.outcome import Outcome
-from medfusion.commands.train import work
-from medfusion.runs import RunFolder, process
+from medfusion.commands.train import detach, work
+from medfusion.runs import RunFolder
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
     """Go on with a run, in this process or on its own."""
     run = RunFolder(arguments.run)
-    if arguments.detach:
-        process.start(run.path)
-        return Outcome(
-            text=f"{run.path}\nruns by itself",
-            document={"run": str(run.path), "state": "running"},
-            run=run.path,
-        )
-    return work(run)
+    return detach(run) if arguments.detach else work(run)

@@ -16,14 +16,17 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     """Make the run folder and train in it."""
     experiment = read(arguments)
     run = RunFolder.create(experiment, arguments.runs)
-    if arguments.detach:
-        process.start(run.path)
-        return Outcome(
-            text=f"{run.path}\nruns by itself; `medfusion runs` lists it",
-            document={"run": str(run.path), "state": "running"},
-            run=run.path,
-        )
-    return work(run)
+    return detach(run) if arguments.detach else work(run)
+
+
+def detach(run: RunFolder) -> Outcome:
+    """Train a run in a process of its own and return at once."""
+    process.start(run.path)
+    return Outcome(
+        text=f"{run.path}\nruns by itself; `medfusion runs` lists it",
+        document={"run": str(run.path), "state": "running"},
+        run=run.path,
+    )
 
 
 def work(run: RunFolder, *, hint: bool = True) -> Outcome:

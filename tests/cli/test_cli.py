@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -429,3 +431,21 @@ def test_a_run_folder_damaged_by_hand(trained, tmp_path, name):
 def test_verbs_refuse_what_is_no_run(tmp_path):
     for words in (["resume"], ["stop"], ["evaluate"], ["compare", tmp_path]):
         refused(medfusion(*words, tmp_path), "not a run folder")
+
+
+def test_lab_serves_the_quickstart_on_this_machine_only():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [*PYTHON, "lab", "--no-browser", "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        line = next(line for line in server.stderr if "http://" in line)
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)
+    assert f"http://127.0.0.1:{port}/lab" in line
+    assert "01_quickstart.ipynb" in line
