@@ -22,7 +22,6 @@ PACKAGES = (
     "numpy",
     "scipy",
     "pandas",
-    "scikit-learn",
     "pydantic",
     "safetensors",
     "plotly",
