@@ -35,6 +35,14 @@ class ImageReadError(InputError):
     """An image file that is missing, damaged or of an unsupported kind."""
 
 
+class VolumeReadError(InputError):
+    """A volume (NIfTI, DICOM) that is missing, damaged, ambiguous or of an unsupported kind."""
+
+
+class TransformError(InputError):
+    """A transform that cannot be applied to this volume or image."""
+
+
 class SplitError(InputError):
     """A split that is empty, unknown or would put one group on two sides."""
 

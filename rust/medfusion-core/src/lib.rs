@@ -6,6 +6,7 @@
 //! - [`hash`]: content hashes of files.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
+pub mod codec;
 pub mod hash;
 pub mod image;
 pub mod parallel;
