@@ -8,14 +8,20 @@ from numpy.typing import NDArray
 __all__ = [
     "ImageDecodeError",
     "__version__",
+    "add_patches",
     "auc",
     "augment_images",
     "bootstrap_auc",
     "build_profile",
     "check_images",
+    "count_classes",
+    "cut_label_patches",
+    "cut_patches",
     "decode_images",
     "hash_files",
     "probe_image",
+    "random_stream",
+    "random_uniform",
     "read_image",
 ]
 
@@ -54,3 +60,35 @@ def bootstrap_auc(
     stratified: bool = False,
     threads: int = 0,
 ) -> NDArray[np.float64]: ...
+def cut_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[np.float32],
+    maps: NDArray[np.float64],
+    steps: Sequence[Sequence[tuple[str, Sequence[float]]]],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[float | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def cut_label_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[Any],
+    maps: NDArray[np.float64],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[int | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def count_classes(
+    labels: NDArray[Any], classes: Sequence[int], threads: int = 0
+) -> NDArray[np.uint32]: ...
+def add_patches(
+    patches: NDArray[np.float32],
+    origins: NDArray[np.int64],
+    weights: Sequence[NDArray[np.float32]],
+    mean: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    threads: int = 0,
+) -> None: ...
+def random_stream(
+    seed: int, epoch: int, sample: int, purpose: int
+) -> tuple[int, int, int, int]: ...
+def random_uniform(stream: tuple[int, int, int, int], count: int) -> NDArray[np.float64]: ...

@@ -4,10 +4,13 @@
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files.
+//! - [`patch`]: patches of volumes, cut and augmented in one gather.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
 pub mod hash;
 pub mod image;
 pub mod parallel;
+pub mod patch;
 pub mod statistics;
+mod vector;
