@@ -3,6 +3,9 @@
 
 #![expect(clippy::inline_always, reason = "compiled into each variant of `vector::run`")]
 
+/// Voxels of a row that are worked on together.
+const BLOCK: usize = 32;
+
 /// A field of displacements in voxels of the volume.
 ///
 /// Control point (a, b, c) lies at voxel ((a - 1) / step_i, ...) of the patch, so the first cell
@@ -76,42 +79,40 @@ fn taps(index: usize, step: f64) -> Taps {
 pub(super) struct Rows<'a> {
     field: Field<'a>,
     reach: [f64; 3],
-    /// Weights of each voxel of a row, one list for each of the four points.
-    weights: [Vec<f32>; 4],
-    /// Cells: first voxel, number of voxels.
-    cells: Vec<(usize, usize)>,
+    /// For each block of a row the points that it depends on, with the weights of its voxels.
+    blocks: Vec<Vec<(usize, [f32; BLOCK])>>,
     /// Control points of the plane k, `[j, i, 3]`, and of the row, `[i, 3]`.
     plane: Vec<f32>,
     row: Vec<f32>,
     at: usize,
-    /// Displacements of the row along i, j and k.
+    /// Displacements of the row along i, j and k, filled up to whole blocks.
     pub shift: [Vec<f32>; 3],
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(field: Field<'a>, width: usize) -> Self {
-        let mut weights = [const { Vec::new() }; 4];
-        let mut cells: Vec<(usize, usize)> = Vec::new();
+        let mut blocks: Vec<Vec<(usize, [f32; BLOCK])>> = vec![Vec::new(); width.div_ceil(BLOCK)];
         for index in 0..width {
-            let (cell, four) = taps(index, field.step[0]);
-            for (list, weight) in weights.iter_mut().zip(four) {
-                list.push(weight);
+            let (cell, weights) = taps(index, field.step[0]);
+            let block = &mut blocks[index / BLOCK];
+            for (point, weight) in (cell..).zip(weights) {
+                if block.last().is_none_or(|&(last, _)| last < point) {
+                    block.push((point, [0.0; BLOCK]));
+                }
+                if let Some((_, list)) = block.iter_mut().find(|(found, _)| *found == point) {
+                    list[index % BLOCK] = weight;
+                }
             }
-            if cells.len() <= cell {
-                cells.resize(cell + 1, (index, 0));
-            }
-            cells[cell].1 += 1;
         }
         let [i, j, _] = field.counts;
         Self {
             field,
             reach: [0, 1, 2].map(|axis| field.reach(axis)),
-            weights,
-            cells,
+            shift: std::array::from_fn(|_| vec![0.0; blocks.len() * BLOCK]),
+            blocks,
             plane: vec![0.0; i * j * 3],
             row: vec![0.0; i * 3],
             at: usize::MAX,
-            shift: std::array::from_fn(|_| vec![0.0; width]),
         }
     }
 
@@ -130,18 +131,15 @@ impl<'a> Rows<'a> {
         let (cell, weights) = taps(j, self.field.step[1]);
         blend(&mut self.row, &self.plane, cell, weights);
         for (axis, shift) in self.shift.iter_mut().enumerate() {
-            for (cell, &(first, count)) in self.cells.iter().enumerate() {
-                let point = |tap: usize| self.row[(cell + tap) * 3 + axis];
-                let points = [point(0), point(1), point(2), point(3)];
-                let all = first..first + count;
-                let [a, b, c, d] = &self.weights;
-                let weights = a[all.clone()]
-                    .iter()
-                    .zip(&b[all.clone()])
-                    .zip(c[all.clone()].iter().zip(&d[all.clone()]));
-                for (out, ((a, b), (c, d))) in shift[all].iter_mut().zip(weights) {
-                    *out = points[0] * a + points[1] * b + points[2] * c + points[3] * d;
+            for (out, block) in shift.chunks_exact_mut(BLOCK).zip(&self.blocks) {
+                let mut sums = [0.0; BLOCK];
+                for (point, weights) in block {
+                    let moved = self.row[point * 3 + axis];
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum += moved * weight;
+                    }
                 }
+                out.copy_from_slice(&sums);
             }
         }
     }
@@ -171,7 +169,7 @@ mod tests {
         let mut rows = Rows::new(field, 12);
         rows.go_to(2, 3);
         for (shift, wanted) in rows.shift.iter().zip([1.5, -2.0, 0.25]) {
-            assert!(shift.iter().all(|found: &f32| (found - wanted).abs() < 1e-6));
+            assert!(shift[..12].iter().all(|found: &f32| (found - wanted).abs() < 1e-6));
         }
         assert!((field.reach(1) - 2.0).abs() < 1e-9);
     }

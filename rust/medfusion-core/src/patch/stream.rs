@@ -57,8 +57,9 @@ impl Stream {
         let [low, high] = halves(index.wrapping_mul(LANES as u64));
         let [a, b, c, d] = words;
         let all = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-        for (lane, ((a, b), (c, d))) in (low..).zip(all) {
-            [*a, *b, *c, *d] = philox([lane, high, self.high[0], self.high[1]], self.key);
+        for (lane, ((a, b), (c, d))) in (0..).zip(all) {
+            let counter = [low.wrapping_add(lane), high, self.high[0], self.high[1]];
+            [*a, *b, *c, *d] = philox(counter, self.key);
         }
     }
 
