@@ -176,8 +176,7 @@ impl<'a> Writer<'a> {
 
 /// Widens voxels at the end of the memory into a result at its beginning.
 ///
-/// A result is at least as wide as what is stored, so that it never overtakes what is still to be
-/// read; each block is taken out of the way before it is written.
+/// A result is at least as wide as what is stored, so it never overtakes what is still to be read.
 pub(super) fn widen(
     header: &Header,
     layout: &Layout,
@@ -194,13 +193,21 @@ pub(super) fn widen(
     let step = BLOCK / from;
     for first in (0..count).step_by(step) {
         let here = step.min(count - first);
-        let block = &mut blocks.scratch()[..here * from];
-        block.copy_from_slice(&memory[stored + first * from..][..here * from]);
+        let (source, place) = (stored + first * from, layout.start + first * to);
         if swaps {
-            swap_bytes(block, from)?;
+            swap_bytes(&mut memory[source..][..here * from], from)?;
         }
-        let out = &mut memory[layout.start + first * to..][..here * to];
-        convert((header.stored, block), header.scaling, (layout.number, out))?;
+        if place + here * to <= source {
+            let (out, source) = memory.split_at_mut(source);
+            let target = (layout.number, &mut out[place..][..here * to]);
+            convert((header.stored, &source[..here * from]), header.scaling, target)?;
+        } else {
+            // The last blocks lie where their results will: they are taken out of the way.
+            let block = &mut blocks.scratch()[..here * from];
+            block.copy_from_slice(&memory[source..][..here * from]);
+            let target = (layout.number, &mut memory[place..][..here * to]);
+            convert((header.stored, block), header.scaling, target)?;
+        }
     }
     Ok(())
 }
