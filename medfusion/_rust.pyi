@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ImageDecodeError",
+    "NiftiForeignError",
+    "NiftiReadError",
     "__version__",
     "add_patches",
     "auc",
@@ -19,10 +21,13 @@ __all__ = [
     "cut_patches",
     "decode_images",
     "hash_files",
+    "nifti_facts",
     "probe_image",
     "random_stream",
     "random_uniform",
     "read_image",
+    "read_nifti",
+    "read_nifti_batch",
 ]
 
 __version__: Final[str]
@@ -50,6 +55,21 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+
+class NiftiReadError(ValueError): ...
+class NiftiForeignError(NiftiReadError): ...
+
+def read_nifti(
+    path: str | os.PathLike[str],
+    dtype: str = "float32",
+    region: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None,
+) -> tuple[NDArray[Any], dict[str, Any]]: ...
+def nifti_facts(path: str | os.PathLike[str]) -> dict[str, Any]: ...
+def read_nifti_batch(
+    paths: Sequence[str | os.PathLike[str]],
+    out: NDArray[np.float32],
+    threads: int = 0,
+) -> list[list[list[float]] | str]: ...
 def auc(target: NDArray[np.uint8], score: NDArray[np.float64]) -> float: ...
 def bootstrap_auc(
     target: NDArray[np.uint8],

@@ -2,6 +2,7 @@
 //! millions of draws.
 //!
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
+//! - [`nifti`]: NIfTI volumes read into the caller's memory, whole or in part.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files.
 //! - [`patch`]: patches of volumes, cut and augmented in one gather.
@@ -10,6 +11,7 @@
 pub mod codec;
 pub mod hash;
 pub mod image;
+pub mod nifti;
 pub mod parallel;
 pub mod patch;
 pub mod statistics;

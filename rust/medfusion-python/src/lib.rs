@@ -9,6 +9,7 @@
 
 mod images;
 mod interrupt;
+mod nifti;
 mod patch;
 mod statistics;
 
@@ -23,6 +24,10 @@ mod _rust {
     use super::images::{
         ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
         read_image,
+    };
+    #[pymodule_export]
+    use super::nifti::{
+        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
     };
     #[pymodule_export]
     use super::patch::{
