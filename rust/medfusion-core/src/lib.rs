@@ -4,10 +4,14 @@
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files.
+//! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
 pub mod hash;
 pub mod image;
+pub mod intensity;
 pub mod parallel;
 pub mod statistics;
+mod vector;
+pub mod volume;
