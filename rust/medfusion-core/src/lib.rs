@@ -6,13 +6,16 @@
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files.
 //! - [`patch`]: patches of volumes, cut and augmented in one gather.
+//! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
 pub mod hash;
 pub mod image;
 pub mod nifti;
+pub mod intensity;
 pub mod parallel;
 pub mod patch;
 pub mod statistics;
 mod vector;
+pub mod volume;

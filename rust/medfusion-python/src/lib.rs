@@ -7,11 +7,14 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod arrays;
 mod images;
+mod intensity;
 mod interrupt;
 mod nifti;
 mod patch;
 mod statistics;
+mod volume;
 
 use pyo3::pymodule;
 
@@ -34,7 +37,14 @@ mod _rust {
         add_patches, count_classes, cut_label_patches, cut_patches, random_stream, random_uniform,
     };
     #[pymodule_export]
+    use super::intensity::{
+        equalize_slices, match_histogram, rescale_values, value_moments, value_quantiles,
+        value_range,
+    };
+    #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
+    #[pymodule_export]
+    use super::volume::{foreground_bounds, orient_volume, resample_nearest, resample_volume};
 
     /// The version of the Rust crates.
     #[pymodule_export]
