@@ -308,7 +308,7 @@ def test_uniform_numbers():
             _rust.random_stream(*bad)
 
 
-def batch(rng, count=5, threads=1, labels=False):
+def batch(rng, count=5):
     sources = [volume(rng, (2, 20, 24, 28), TYPES[n % 4]) for n in range(count)]
     maps = np.stack([turned(rng) if n % 3 else np.eye(3, 4) for n in range(count)])
     fields = [
