@@ -133,37 +133,40 @@ impl<'a> Plane<'a> {
             let Some((&control, tail)) = rest.split_first() else {
                 return Err(CodecError::Truncated("RLE"));
             };
-            if control < 128 {
-                let count = usize::from(control) + 1;
-                if tail.len() >= LONGEST {
+            match control {
+                0..128 => {
+                    let count = usize::from(control) + 1;
+                    if tail.len() >= LONGEST {
+                        let mut done = 0;
+                        while done < count {
+                            block[filled + done..][..STRIDE]
+                                .copy_from_slice(&tail[done..][..STRIDE]);
+                            done += STRIDE;
+                        }
+                        rest = &tail[count..];
+                        filled += count;
+                    } else {
+                        // The last literal of a segment may be cut short by unneeded bytes.
+                        let count = count.min(tail.len());
+                        block[filled..][..count].copy_from_slice(&tail[..count]);
+                        rest = &tail[count..];
+                        filled += count;
+                    }
+                }
+                128 => rest = tail,
+                129.. => {
+                    let count = 257 - usize::from(control);
+                    let Some((&value, tail)) = tail.split_first() else {
+                        return Err(CodecError::Truncated("RLE"));
+                    };
                     let mut done = 0;
                     while done < count {
-                        block[filled + done..][..STRIDE].copy_from_slice(&tail[done..][..STRIDE]);
+                        block[filled + done..][..STRIDE].fill(value);
                         done += STRIDE;
                     }
-                    rest = &tail[count..];
-                    filled += count;
-                } else {
-                    // The last literal of a segment may be cut short by unneeded bytes.
-                    let count = count.min(tail.len());
-                    block[filled..][..count].copy_from_slice(&tail[..count]);
-                    rest = &tail[count..];
+                    rest = tail;
                     filled += count;
                 }
-            } else if control > 128 {
-                let count = 257 - usize::from(control);
-                let Some((&value, tail)) = tail.split_first() else {
-                    return Err(CodecError::Truncated("RLE"));
-                };
-                let mut done = 0;
-                while done < count {
-                    block[filled + done..][..STRIDE].fill(value);
-                    done += STRIDE;
-                }
-                rest = tail;
-                filled += count;
-            } else {
-                rest = tail;
             }
         }
         (self.rest, self.filled, self.used) = (rest, filled, length);
