@@ -3,6 +3,8 @@
 //! Nothing in a frame is trusted: what its header declares must equal what the DICOM header
 //! declares, before memory is taken.
 
+mod bits;
+mod jpeg;
 mod jpegls;
 mod rle;
 mod segments;
@@ -269,7 +271,8 @@ pub fn decode_into(
     catch_unwind(AssertUnwindSafe(|| match codec {
         Codec::Rle => rle::decode(bytes, shape, decoded),
         Codec::JpegLs => jpegls::decode(bytes, shape, decoded),
-        Codec::Jpeg | Codec::Jpeg2000 => {
+        Codec::Jpeg => jpeg::decode(bytes, shape, decoded),
+        Codec::Jpeg2000 => {
             let reason = "it has no decoder yet".to_owned();
             Err(CodecError::Unsupported { codec: codec.name(), reason })
         }

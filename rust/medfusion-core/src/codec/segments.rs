@@ -70,3 +70,25 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Option<u16> {
     let pair = bytes.get(at..)?.first_chunk::<2>()?;
     Some(u16::from_be_bytes(*pair))
 }
+
+/// Bytes of coded data up to the next marker, which is at least `lowest`. Restarts are counted in
+/// where there are some.
+pub(super) fn coded_length(bytes: &[u8], lowest: u8, restarts: bool) -> usize {
+    let mut at = 0;
+    while let Some(step) = bytes[at..].iter().position(|&byte| byte == 0xff) {
+        at += step;
+        match bytes.get(at + 1) {
+            None => break,
+            Some(0xd0..=0xd7) if restarts => at += 2,
+            Some(&marker) if marker >= lowest => return at,
+            Some(_) => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Splits at the next restart marker, which both parts lose.
+pub(super) fn split_at_restart(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let found = bytes.windows(2).position(|pair| pair[0] == 0xff && pair[1] & 0xf8 == 0xd0);
+    found.map_or((bytes, &[]), |at| (&bytes[..at], &bytes[at + 2..]))
+}

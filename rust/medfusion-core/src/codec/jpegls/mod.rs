@@ -1,11 +1,10 @@
 //! JPEG-LS (ISO/IEC 14495-1): lossless and near-lossless, one component or three, in any
 //! interleave. Mapping tables and colour transforms are not read; DICOM has neither.
 
-mod bits;
 mod scan;
 
 use self::scan::{Coding, Scan};
-use super::segments::{Segments, word};
+use super::segments::{Segments, coded_length, word};
 use super::{CodecError, Decoded, FrameShape, Stored};
 
 const NAME: &str = "JPEG-LS";
@@ -79,7 +78,7 @@ pub(super) fn decode(
                 }
                 let coding = Coding::new(frame.precision, near, &preset)?;
                 let coded = segments.rest();
-                let length = coded_length(coded, restart > 0);
+                let length = coded_length(coded, 0x80, restart > 0);
                 let scan = Scan {
                     coding,
                     columns: shape.columns,
@@ -184,19 +183,4 @@ fn scan_header(content: &[u8], frame: &Frame) -> Result<(Vec<usize>, i32, Interl
         return Err(unsupported("an interleave of some of the components"));
     }
     Ok((chosen, i32::from(near), interleave))
-}
-
-/// Bytes up to the next marker, restarts counted in where there are some.
-fn coded_length(bytes: &[u8], restarts: bool) -> usize {
-    let mut at = 0;
-    while let Some(step) = bytes[at..].iter().position(|&byte| byte == 0xff) {
-        at += step;
-        match bytes.get(at + 1) {
-            None => break,
-            Some(0xd0..=0xd7) if restarts => at += 2,
-            Some(0x80..) => return at,
-            Some(_) => at += 1,
-        }
-    }
-    bytes.len()
 }

@@ -10,9 +10,10 @@
 
 use std::cmp::Ordering;
 
-use super::bits::Bits;
 use super::{Interleave, Preset, damaged};
 use crate::codec::CodecError;
+use crate::codec::bits::Bits;
+use crate::codec::segments::split_at_restart;
 
 /// Orders of the codes of run lengths (A.2.1).
 const J: [u32; 32] = [
@@ -186,12 +187,6 @@ impl Scan {
     }
 }
 
-/// Splits at the next restart marker, which both parts lose.
-fn split_at_restart(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let found = bytes.windows(2).position(|pair| pair[0] == 0xff && pair[1] & 0xf8 == 0xd0);
-    found.map_or((bytes, &[]), |at| (&bytes[..at], &bytes[at + 2..]))
-}
-
 /// A line above and the line being decoded, with one value more on the left and on the right.
 struct Lines {
     above: Vec<i32>,
@@ -215,7 +210,7 @@ impl Lines {
 
 struct Decoder<'a, const NEAR: bool> {
     coding: &'a Coding,
-    bits: Bits<'a>,
+    bits: Bits<'a, 1>,
     contexts: Vec<Context>,
     runs: [RunContext; 2],
     /// A code was met that no encoder writes.
@@ -450,7 +445,7 @@ fn order(n: i32, a: u32) -> u32 {
 
 /// Decodes a limited-length Golomb code (A.5.3); what no encoder writes is larger than any value.
 #[inline]
-fn golomb(bits: &mut Bits<'_>, coding: &Coding, k: u32, limit: u32) -> u32 {
+fn golomb(bits: &mut Bits<'_, 1>, coding: &Coding, k: u32, limit: u32) -> u32 {
     let longest = limit - coding.qbpp - 1;
     let zeros = bits.zeros();
     match zeros.cmp(&longest) {

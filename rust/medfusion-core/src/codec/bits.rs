@@ -1,7 +1,9 @@
-//! The bits of a JPEG-LS scan: behind a byte of all ones, the next byte holds only seven.
+//! The bits of a coded scan. Behind a byte of all ones, JPEG puts a byte of zeros, and JPEG-LS
+//! only one bit.
 
 /// Reads bits, most significant first; behind the end come zeros, which are counted.
-pub(super) struct Bits<'a> {
+/// `STUFFING` is the number of bits stuffed behind a byte of all ones, 1 or 8.
+pub(super) struct Bits<'a, const STUFFING: u32> {
     bytes: &'a [u8],
     at: usize,
     /// The next bits, from the top. Bits below the valid ones are zeros, or already those that
@@ -15,7 +17,7 @@ pub(super) struct Bits<'a> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
 
-impl<'a> Bits<'a> {
+impl<'a, const STUFFING: u32> Bits<'a, STUFFING> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, cache: 0, valid: 0, added: 0 }
     }
@@ -55,8 +57,15 @@ impl<'a> Bits<'a> {
             }
             let byte = byte.unwrap_or(0);
             self.cache |= u64::from(byte) << (56 - self.valid);
-            // The next byte's first bit is a zero, which lies on the last bit of this one.
-            self.valid += if byte == 0xff { 7 } else { 8 };
+            self.valid += 8;
+            if byte == 0xff {
+                if STUFFING == 8 {
+                    self.at += 1;
+                } else {
+                    // The next byte's first bit is a zero, which lies on the last bit of this one.
+                    self.valid -= 1;
+                }
+            }
         }
     }
 
@@ -67,6 +76,12 @@ impl<'a> Bits<'a> {
         let count = self.cache.leading_zeros().min(55);
         self.skip(count + 1);
         count
+    }
+
+    /// Shows the next bits, from the top of a word; [`Bits::fill`] makes them ready.
+    #[inline]
+    pub(super) fn peek(&self) -> u64 {
+        self.cache
     }
 
     /// Reads up to 32 bits.
@@ -80,8 +95,9 @@ impl<'a> Bits<'a> {
         u32::try_from(value).unwrap_or(u32::MAX)
     }
 
+    /// Steps over bits that are ready.
     #[inline]
-    fn skip(&mut self, count: u32) {
+    pub(super) fn skip(&mut self, count: u32) {
         self.cache <<= count;
         self.valid -= count;
     }
@@ -95,7 +111,7 @@ mod tests {
     fn stuffed_bits_are_left_out() {
         let mut bytes = vec![0xff, 0x7f, 0xff, 0x00, 0xab];
         bytes.extend([0x12; 20]);
-        let mut bits = Bits::new(&bytes);
+        let mut bits = Bits::<1>::new(&bytes);
         assert_eq!(bits.read(15), 0x7fff);
         assert_eq!(bits.read(15), 0xff << 7);
         assert_eq!(bits.read(8), 0xab);
@@ -109,8 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn stuffed_bytes_are_left_out() {
+        let mut bits = Bits::<8>::new(&[0xff, 0x00, 0xab, 0xff, 0x00]);
+        assert_eq!(bits.read(24), 0x00ff_abff);
+        assert!(!bits.exhausted());
+    }
+
+    #[test]
     fn zeros_stop_at_a_one() {
-        let mut bits = Bits::new(&[0, 0, 0b0001_0110, 0xff, 0x40]);
+        let mut bits = Bits::<1>::new(&[0, 0, 0b0001_0110, 0xff, 0x40]);
         assert_eq!(bits.zeros(), 19);
         assert_eq!(bits.zeros(), 1);
         assert_eq!(bits.zeros(), 0);
