@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FrameDecodeError",
     "ImageDecodeError",
     "__version__",
     "auc",
@@ -13,6 +14,7 @@ __all__ = [
     "bootstrap_auc",
     "build_profile",
     "check_images",
+    "decode_frame",
     "decode_images",
     "hash_files",
     "probe_image",
@@ -22,7 +24,19 @@ __all__ = [
 __version__: Final[str]
 build_profile: Final[str]
 
+class FrameDecodeError(ValueError): ...
 class ImageDecodeError(ValueError): ...
+
+def decode_frame(
+    codec: str,
+    data: bytes,
+    rows: int,
+    columns: int,
+    samples: int = 1,
+    bits_allocated: int = 16,
+    bits_stored: int = 16,
+    signed: bool = False,
+) -> NDArray[Any]: ...
 
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
