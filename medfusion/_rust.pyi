@@ -22,6 +22,7 @@ __all__ = [
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
+    "show_dicom",
 ]
 
 __version__: Final[str]
@@ -73,3 +74,9 @@ def read_dicom_frames(
 def read_dicom_pixels(
     path: str | os.PathLike[str], frames: Sequence[int] | None = None
 ) -> NDArray[Any]: ...
+def show_dicom(
+    path: str | os.PathLike[str],
+    frame: int = 0,
+    window: tuple[float, float] | None = None,
+    stored: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]: ...

@@ -22,6 +22,7 @@ mod _rust {
     #[pymodule_export]
     use super::dicom::{
         DicomReadError, DicomUnsupportedError, dicom_headers, read_dicom_frames, read_dicom_pixels,
+        show_dicom,
     };
     #[pymodule_export]
     use super::images::{
