@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 __all__ = [
     "DicomReadError",
     "DicomUnsupportedError",
+    "FrameDecodeError",
     "ImageDecodeError",
     "__version__",
     "auc",
@@ -15,6 +16,7 @@ __all__ = [
     "bootstrap_auc",
     "build_profile",
     "check_images",
+    "decode_frame",
     "decode_images",
     "dicom_headers",
     "hash_files",
@@ -28,9 +30,21 @@ __all__ = [
 __version__: Final[str]
 build_profile: Final[str]
 
+class FrameDecodeError(ValueError): ...
 class ImageDecodeError(ValueError): ...
 class DicomReadError(ValueError): ...
 class DicomUnsupportedError(DicomReadError): ...
+
+def decode_frame(
+    codec: str,
+    data: bytes,
+    rows: int,
+    columns: int,
+    samples: int = 1,
+    bits_allocated: int = 16,
+    bits_stored: int = 16,
+    signed: bool = False,
+) -> NDArray[Any]: ...
 
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],

@@ -244,10 +244,11 @@ impl Frames {
                 format!("{} bits, the header says {}", values.len(), format.bits_allocated);
             return Err(DicomError::Fragments(reason));
         }
-        if !decoded.rgb && format.is_ybr() {
+        let unused = if decoded.extended { 0 } else { format.unused_bits() };
+        if !decoded.rgb && (decoded.ybr || format.is_ybr()) && format.kind == Kind::U8 {
             samples::ybr_to_rgb(values);
         }
-        Ok((values, format.unused_bits()))
+        Ok((values, unused))
     }
 
     /// Refuses a frame that isn't there, or larger than any that is shown.
