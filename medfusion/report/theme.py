@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medfusion.report.numbers import figures
-from medfusion.report.visible_text import visible
+from medfusion.data.visible_text import visible
 
 INK = "#1f2429"
 MUTED = "#5b6670"
