@@ -14,6 +14,7 @@ __all__ = [
     "build_profile",
     "check_images",
     "decode_images",
+    "dicom_headers",
     "hash_files",
     "probe_image",
     "read_image",
@@ -54,3 +55,6 @@ def bootstrap_auc(
     stratified: bool = False,
     threads: int = 0,
 ) -> NDArray[np.float64]: ...
+def dicom_headers(
+    paths: Sequence[str | os.PathLike[str]], threads: int = 0
+) -> list[dict[str, Any] | str]: ...

@@ -7,6 +7,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod dicom;
 mod images;
 mod interrupt;
 mod statistics;
@@ -18,6 +19,8 @@ use pyo3::pymodule;
 mod _rust {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::dicom::dicom_headers;
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,

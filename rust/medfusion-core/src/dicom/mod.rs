@@ -1,0 +1,24 @@
+//! DICOM files (PS3.3, PS3.5, PS3.10): headers up to the pixel data, and frames.
+//!
+//! Only the elements that are needed are kept; the others are passed over without being read.
+//! Nothing in a file is trusted: a length is checked against what the file still has before memory
+//! is taken, nesting is bounded, and damage of any kind is a [`DicomError`].
+
+#![allow(dead_code, reason = "the pixels are read by what builds on this")]
+
+mod dataset;
+mod error;
+mod file;
+mod frame_groups;
+mod header;
+mod source;
+mod syntax;
+mod tag;
+mod text;
+mod value;
+
+pub use error::DicomError;
+pub use file::{parse_header, read_header, read_headers};
+pub use frame_groups::FrameGroups;
+pub use header::Header;
+pub use syntax::Compression;
