@@ -77,16 +77,14 @@ def series_text(series: Sequence[Mapping[str, Any]]) -> str:
     """
     if not series:
         return "no DICOM series"
-    rows, notes = [], []
+    rows = []
+    notes: dict[str, int] = {}
     for item in series:
-        marks = []
-        for note in _remarks(item):
-            notes.append(f"[{len(notes) + 1}] {note}")
-            marks.append(f"[{len(notes)}]")
+        marks = [f"[{notes.setdefault(note, len(notes) + 1)}]" for note in _remarks(item)]
         rows.append([*_cells(item), " ".join(marks)])
     lines = [table(SERIES, rows)]
     if notes:
-        lines += ["", *notes]
+        lines += ["", *(f"[{number}] {note}" for note, number in notes.items())]
     if len(series) > 1:
         lines += ["", "read_volume(path, series=...) takes one of these:"]
         lines += [

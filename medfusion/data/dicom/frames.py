@@ -124,7 +124,7 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
         allocated=get("bits_allocated") or 0,
         signed=bool(get("signed")),
         position=floats(get("position"), 3),
-        orientation=vector("orientation", 6),
+        orientation=_plane(get("orientation"), known),
         spacing=_positive(vector("pixel_spacing", 2)),
         detector_spacing=_positive(vector("imager_pixel_spacing", 2)),
         thickness=_number(get("slice_thickness")),
@@ -154,8 +154,6 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
         lut=bool(get("has_modality_lut")),
         sheet="",
     )
-    if first.orientation is not None and cosines(first.orientation) is None:
-        first.orientation = None
     count = get("frames") or 1
     if not isinstance(count, int) or not 0 < count <= MAX_FRAMES:
         msg = f"declares {count!r} frames"
@@ -166,11 +164,13 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
     first.frames_in_file = count
     shared = get("per_frame")
     if shared:
-        return _enhanced(first, count, shared)
+        return _enhanced(first, count, shared, known)
     return [first] if count == 1 else _classic(first, count, get("grid_frame_offsets"))
 
 
-def _enhanced(first: Frame, count: int, lists: Mapping[str, Any]) -> list[Frame]:
+def _enhanced(
+    first: Frame, count: int, lists: Mapping[str, Any], known: dict[Any, Any]
+) -> list[Frame]:
     """Spread the functional groups of an enhanced file (PS3.3 C.7.6.16) over its frames."""
 
     def at(key: str, frame: int) -> Any:
@@ -181,9 +181,7 @@ def _enhanced(first: Frame, count: int, lists: Mapping[str, Any]) -> list[Frame]
     for number in range(count):
         frame = dataclasses.replace(first, number=number)
         frame.position = floats(at("positions", number), 3) or first.position
-        frame.orientation = floats(at("orientations", number), 6) or first.orientation
-        if frame.orientation is not None and cosines(frame.orientation) is None:
-            frame.orientation = None
+        frame.orientation = _plane(at("orientations", number), known) or first.orientation
         frame.spacing = _positive(floats(at("spacing", number), 2)) or first.spacing
         frame.thickness = _either(at("thickness", number), first.thickness)
         frame.slope = _either(at("slope", number), first.slope)
@@ -230,6 +228,18 @@ def _classic(first: Frame, count: int, offsets: Any) -> list[Frame]:
             frame.sheet = first.file
         found.append(frame)
     return found
+
+
+def _plane(value: Any, known: dict[Any, Any]) -> tuple[float, ...] | None:
+    """Return an orientation, or None where it is no plane's; each is looked at once."""
+    if value is None:
+        return None
+    key = ("plane", *value)
+    if key not in known:
+        found = floats(value, 6)
+        known[key] = found if cosines(found) is not None else None
+    plane: tuple[float, ...] | None = known[key]
+    return plane
 
 
 def moving(frame: Frame) -> bool:

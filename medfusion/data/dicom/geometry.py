@@ -113,6 +113,8 @@ def spread(places: Floats) -> Spread:
     small = float(steps.min())
     near = steps[steps <= small * (1 + SLACK) + ROUNDING]
     unit = float(near.mean())
+    if unit <= 0:
+        return Spread(mean, (), float(np.abs(steps - mean).max()))
     counts = np.maximum(np.rint(steps / unit), 1)
     unit = float(steps.sum() / counts.sum())
     off = np.abs(steps - counts * unit)

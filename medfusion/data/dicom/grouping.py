@@ -116,7 +116,8 @@ def _without_copies(frames: list[Frame]) -> tuple[list[Frame], list[tuple[Frame,
     for frame in frames:
         # Some writers give all slices one UID: the place has to be the same too.
         key = (frame.sop_uid or frame.file, frame.number, frame.position, frame.instance,
-               frame.temporal, frame.rows, frame.columns)  # fmt: skip
+               frame.temporal, frame.rows, frame.columns, frame.allocated, frame.samples,
+               frame.frames_in_file)  # fmt: skip
         if key in seen and seen[key].file != frame.file:
             copies.append((seen[key], frame))
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from medfusion.data.dicom.frames import WHOLE_SLIDE, Frame
 from medfusion.data.dicom.grouping import Group, group_frames
-from medfusion.data.dicom.scan import Scan, scan
+from medfusion.data.dicom.scan import Scan, scan, scan_files
 from medfusion.data.dicom.stack import Stack, stack_of
 from medfusion.data.dicom.syntaxes import syntax_name
 from medfusion.data.dicom.voxels import check_copies, read_voxels
@@ -69,8 +69,13 @@ class SeriesInfo:
         return self.shape[-3]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; `files` becomes their number."""
-        return dataclasses.asdict(self) | {"files": len(self.files), "slices": self.slices}
+        """Return plain values; `files` becomes their number, with one in the middle as example."""
+        middle = self.files[len(self.files) // 2]
+        return dataclasses.asdict(self) | {
+            "files": len(self.files),
+            "slices": self.slices,
+            "middle_file": middle,
+        }
 
 
 class SeriesList(list[SeriesInfo]):
@@ -210,6 +215,24 @@ def read_scanned(
         interval=stack.interval,
         source=source,
     )
+
+
+def middle_slice(file: str) -> tuple[Volume, tuple[float, float] | None]:
+    """Read the middle frame of one file, and the window (centre, width) that it asks for.
+
+    Raises:
+        VolumeReadError: It cannot be read.
+    """
+    found = scan_files([file], Scan(file))
+    groups = group_frames(found.frames)
+    if not groups:
+        raise VolumeReadError(_nothing(found))
+    frames = groups[0].frames
+    frame = dataclasses.replace(frames[len(frames) // 2], sheet="")
+    one = Scan(file, frames=[frame])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        return read_scanned(one), frame.window
 
 
 def _described(groups: Sequence[Group]) -> list[tuple[Group, SeriesInfo, Stack]]:

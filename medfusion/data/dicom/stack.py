@@ -48,7 +48,8 @@ def stack_of(group: Group) -> Stack:
 
 
 def _placed(group: Group) -> Stack:
-    slices = group.steps[0]
+    # Slices that cannot be put in order have no spacing.
+    slices = group.steps[0][:1] if group.problem else group.steps[0]
     first = slices[0]
     orientation = first.orientation or ()
     pixels, notes = _pixel_spacing(first)
@@ -108,8 +109,10 @@ def _holes(
     more = f" and at {len(gaps) - LISTED} more places" if len(gaps) > LISTED else ""
     are = "slice is" if missing == 1 else "slices are"
     return [
-        f"{missing} {are} missing: {', '.join(where)}{more}; the array closes the gaps, so "
-        f"world coordinates behind them are short by {missing * spacing:.4g} mm in the end"
+        (
+            f"{missing} {are} missing: {', '.join(where)}{more}; the array closes the gaps, so "
+            f"world coordinates behind them are short by {missing * spacing:.4g} mm in the end"
+        )
     ]
 
 
@@ -202,7 +205,7 @@ def _oddities(group: Group, found: Stack) -> None:
     """Name what does not change how the array is built, but how it is to be understood."""
     first, frames = group.first, group.frames
     tilt = first.tilt
-    if tilt and abs(tilt) > 0.1 and not any("tilted" in note for note in found.notes):
+    if tilt and abs(tilt) > 0.1 and len(group.steps[0]) > 1 and not any("tilted" in note for note in found.notes):
         found.notes.append(
             f"GantryDetectorTilt is {tilt:.4g} degrees, but slices lie straight above each other"
         )
@@ -224,8 +227,9 @@ def _oddities(group: Group, found: Stack) -> None:
     if found.placed and len({frame.frame_of_reference for frame in frames}) > 1:
         found.notes.append("slices differ in their frame of reference")
     if group.copies:
-        dropped = [copy for _, copy in group.copies]
-        images = "image is" if len(dropped) == 1 else "images are"
+        dropped = list({copy.file: copy for _, copy in group.copies}.values())
+        files = "file holds" if len(dropped) == 1 else "files hold"
         found.notes.append(
-            f"{len(dropped)} {images} there twice (one SOP instance UID); left out: {names(dropped)}"
+            f"{len(dropped)} {files} an image that is there already (one SOP instance UID) and "
+            f"left out: {names(dropped)}"
         )

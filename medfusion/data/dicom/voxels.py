@@ -143,13 +143,20 @@ def _fill(frames: Sequence[Frame], out: NDArray[Any], *, scaled: bool) -> str:
 
 def _second_try(frame: Frame) -> NDArray[Any] | None:
     """Return a frame's stored values as pydicom decodes them, or None."""
+    pixels = _stored(frame.file)
+    if pixels is None or frame.frames_in_file == 1:
+        return pixels
+    found: NDArray[Any] = pixels[frame.number]
+    return found
+
+
+def _stored(file: str) -> NDArray[Any] | None:
     from medfusion.data.dicom.file import read_dicom
 
     try:
-        pixels = read_dicom(frame.file)
+        return read_dicom(file)
     except VolumeReadError:
         return None
-    return pixels[frame.number] if frame.frames_in_file > 1 else pixels
 
 
 def _colour(frames: Sequence[Frame], wanted: np.dtype[Any]) -> tuple[NDArray[Any], str]:
@@ -231,13 +238,14 @@ def check_copies(group: Group) -> None:
         return
     files = sorted({frame.file for pair in group.copies for frame in pair})
     hashes = dict(zip(files, _rust.hash_files(files), strict=True))
-    for kept, copy in group.copies:
-        if hashes[kept.file] is not None and hashes[kept.file] == hashes[copy.file]:
+    pairs = {(kept.file, copy.file) for kept, copy in group.copies}
+    for kept_file, copy_file in sorted(pairs):
+        if hashes[kept_file] is not None and hashes[kept_file] == hashes[copy_file]:
             continue
-        one, other = _second_try(kept), _second_try(copy)
+        one, other = _stored(kept_file), _stored(copy_file)
         if one is None or other is None or not np.array_equal(one, other):
             msg = (
-                f"{kept.file} and {copy.file} have one SOP instance UID but different pixels; "
+                f"{kept_file} and {copy_file} have one SOP instance UID but different pixels; "
                 "take the wrong one out of the folder"
             )
             raise VolumeReadError(msg)
