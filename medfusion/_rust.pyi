@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DicomReadError",
+    "DicomUnsupportedError",
     "ImageDecodeError",
     "__version__",
     "auc",
@@ -17,6 +19,8 @@ __all__ = [
     "dicom_headers",
     "hash_files",
     "probe_image",
+    "read_dicom_frames",
+    "read_dicom_pixels",
     "read_image",
 ]
 
@@ -24,6 +28,8 @@ __version__: Final[str]
 build_profile: Final[str]
 
 class ImageDecodeError(ValueError): ...
+class DicomReadError(ValueError): ...
+class DicomUnsupportedError(DicomReadError): ...
 
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
@@ -58,3 +64,12 @@ def bootstrap_auc(
 def dicom_headers(
     paths: Sequence[str | os.PathLike[str]], threads: int = 0
 ) -> list[dict[str, Any] | str]: ...
+def read_dicom_frames(
+    items: Sequence[tuple[str | os.PathLike[str], int]],
+    out: NDArray[Any],
+    scale: tuple[Sequence[float], Sequence[float]] | None = None,
+    threads: int = 0,
+) -> list[tuple[int, str]]: ...
+def read_dicom_pixels(
+    path: str | os.PathLike[str], frames: Sequence[int] | None = None
+) -> NDArray[Any]: ...

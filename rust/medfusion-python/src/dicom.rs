@@ -2,11 +2,31 @@
 
 use std::path::PathBuf;
 
-use medfusion_core::dicom::{self, FrameGroups, Header};
+use medfusion_core::dicom::{
+    self, DicomError, FrameGroups, FramesError, Header, Kind, Output, Scale,
+};
+use numpy::{
+    Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::interrupt::{detached, stopped};
+
+create_exception!(
+    medfusion._rust,
+    DicomReadError,
+    PyValueError,
+    "A DICOM file that cannot be read; the message says why, without the path."
+);
+create_exception!(
+    medfusion._rust,
+    DicomUnsupportedError,
+    DicomReadError,
+    "A DICOM file of a kind that is not read here; another library may read it."
+);
 
 /// Read the headers of DICOM files, up to their pixel data.
 ///
@@ -142,4 +162,149 @@ fn frames_as_dict(py: Python<'_>, groups: FrameGroups) -> PyResult<Bound<'_, PyD
         }
     }
     Ok(dict)
+}
+
+/// Decode frames of DICOM files, rescaled, straight into the caller's array.
+///
+/// Slot n gets frame `items[n][1]` (from 0) of file `items[n][0]`. With `scale` a value is
+/// `float32(stored) * float32(slope) + float32(intercept)`. Each file is read once; the result is
+/// the same for any number of threads.
+///
+/// Args:
+///     items: File and frame of each slot.
+///     out: C-contiguous `[N, H, W]`, of colour `[N, H, W, 3]`: float32, or an integer type that
+///         holds the stored values.
+///     scale: None, or slope and intercept of each frame; only for float32.
+///     threads: 0 for all cores.
+///
+/// Returns:
+///     Position and message of each frame that failed; its slot is filled with zeros.
+///
+/// Raises:
+///     TypeError: `out` is no such array.
+///     ValueError: `out` is not writeable or not C-contiguous, or the arguments don't fit it.
+#[pyfunction]
+#[pyo3(signature = (items, out, scale = None, threads = 0))]
+pub fn read_dicom_frames(
+    py: Python<'_>,
+    items: Vec<(PathBuf, usize)>,
+    out: &Bound<'_, PyAny>,
+    scale: Option<(Vec<f64>, Vec<f64>)>,
+    threads: usize,
+) -> PyResult<Vec<(usize, String)>> {
+    let scales = scales(scale, items.len())?;
+    if let Ok(array) = out.cast::<PyArrayDyn<f32>>() {
+        return fill(py, &items, array, &scales, threads);
+    }
+    if !scales.is_empty() {
+        return Err(PyTypeError::new_err("a scale needs an array of float32"));
+    }
+    if let Ok(array) = out.cast::<PyArrayDyn<i16>>() {
+        return fill(py, &items, array, &scales, threads);
+    }
+    if let Ok(array) = out.cast::<PyArrayDyn<u16>>() {
+        return fill(py, &items, array, &scales, threads);
+    }
+    if let Ok(array) = out.cast::<PyArrayDyn<i32>>() {
+        return fill(py, &items, array, &scales, threads);
+    }
+    if let Ok(array) = out.cast::<PyArrayDyn<u8>>() {
+        return fill(py, &items, array, &scales, threads);
+    }
+    Err(PyTypeError::new_err("out must be a NumPy array of float32, int16, uint16, int32 or uint8"))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "float32 is what pydicom's users compute in")]
+fn scales(scale: Option<(Vec<f64>, Vec<f64>)>, count: usize) -> PyResult<Vec<Scale>> {
+    let Some((slope, intercept)) = scale else { return Ok(Vec::new()) };
+    if slope.len() != count || intercept.len() != count {
+        return Err(PyValueError::new_err("scale must have a slope and an intercept per frame"));
+    }
+    let pairs = slope.into_iter().zip(intercept);
+    Ok(pairs
+        .map(|(slope, intercept)| Scale { slope: slope as f32, intercept: intercept as f32 })
+        .collect())
+}
+
+fn fill<T: Output + Element>(
+    py: Python<'_>,
+    items: &[(PathBuf, usize)],
+    array: &Bound<'_, PyArrayDyn<T>>,
+    scales: &[Scale],
+    threads: usize,
+) -> PyResult<Vec<(usize, String)>> {
+    if !array.is_c_contiguous() {
+        return Err(PyValueError::new_err(
+            "out must be C-contiguous: give the whole array, not a view with steps",
+        ));
+    }
+    if !array.data().is_aligned() {
+        return Err(PyValueError::new_err("out must be aligned to the size of its values"));
+    }
+    if !matches!(array.ndim(), 3 | 4) || array.shape()[0] != items.len() {
+        return Err(PyValueError::new_err("out must be [N, H, W] or [N, H, W, 3], N the frames"));
+    }
+    let shape = array.shape()[1..].to_vec();
+    let mut borrowed =
+        array.try_readwrite().map_err(|error| PyValueError::new_err(format!("out: {error}")))?;
+    let slice = borrowed.as_slice_mut()?;
+    let failures =
+        detached(py, |watch| dicom::read_frames(items, &shape, scales, slice, threads, watch))?
+            .map_err(|error| match error {
+                FramesError::Stopped(error) => stopped(error),
+                error => PyValueError::new_err(error.to_string()),
+            })?;
+    Ok(failures.into_iter().map(|one| (one.position, one.error.to_string())).collect())
+}
+
+/// Read the stored values of a DICOM file, as pydicom's `pixel_array` has them.
+///
+/// Args:
+///     path: The file.
+///     frames: Numbers of the frames, from 0; None for all.
+///
+/// Returns:
+///     `[H, W]`, `[H, W, 3]`, `[F, H, W]` or `[F, H, W, 3]`; with the axis of frames where the
+///     file has several or `frames` is given. YBR_FULL and YBR_FULL_422 are turned into RGB.
+///
+/// Raises:
+///     DicomReadError: The file is missing or damaged.
+///     DicomUnsupportedError: The file is of a kind that is not read.
+#[pyfunction]
+#[pyo3(signature = (path, frames = None))]
+pub fn read_dicom_pixels(
+    py: Python<'_>,
+    path: PathBuf,
+    frames: Option<Vec<usize>>,
+) -> PyResult<Bound<'_, PyUntypedArray>> {
+    let pixels = py
+        .detach(|| dicom::read_pixels(&path, frames.as_deref()))
+        .map_err(|error| read_error(&error))?;
+    let mut shape = vec![pixels.rows, pixels.columns];
+    if let Some(count) = pixels.frames {
+        shape.insert(0, count);
+    }
+    if pixels.samples > 1 {
+        shape.push(pixels.samples);
+    }
+    let kind = match pixels.kind {
+        Kind::U8 => "u1",
+        Kind::I8 => "i1",
+        Kind::U16 => "u2",
+        Kind::I16 => "i2",
+        Kind::U32 => "u4",
+        Kind::I32 => "i4",
+        Kind::F32 => "f4",
+        Kind::F64 => "f8",
+    };
+    let array = pixels.bytes.into_pyarray(py).call_method1("view", (kind,))?;
+    Ok(array.call_method1("reshape", (shape,))?.cast_into::<PyUntypedArray>()?)
+}
+
+fn read_error(error: &DicomError) -> PyErr {
+    if error.is_unsupported() {
+        DicomUnsupportedError::new_err(error.to_string())
+    } else {
+        DicomReadError::new_err(error.to_string())
+    }
 }

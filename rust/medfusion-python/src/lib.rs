@@ -20,7 +20,9 @@ mod _rust {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::dicom::dicom_headers;
+    use super::dicom::{
+        DicomReadError, DicomUnsupportedError, dicom_headers, read_dicom_frames, read_dicom_pixels,
+    };
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,

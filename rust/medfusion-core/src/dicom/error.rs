@@ -72,6 +72,9 @@ pub enum DicomError {
     /// A decoder panicked: a fault of the decoder, met on a damaged file.
     #[error("the decoder gave up on this file: {0}")]
     Decoder(String),
+    /// What is wrong with the file that several frames come from.
+    #[error("{0}")]
+    Shared(String),
     /// There is no memory for the result.
     #[error("no memory for {0} bytes of pixels")]
     OutOfMemory(u64),

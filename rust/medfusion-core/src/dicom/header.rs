@@ -4,7 +4,7 @@
 
 use super::dataset::{Dataset, PixelPlace};
 use super::frame_groups::{FrameGroups, frame_groups};
-use super::syntax::{Compression, Syntax};
+use super::syntax::Syntax;
 use super::value::Kind;
 use super::{DicomError, tag, text};
 
@@ -195,11 +195,4 @@ pub(super) struct Object {
     pub dataset: Dataset,
     pub syntax: Syntax,
     pub pixels: Option<PixelPlace>,
-}
-
-impl Object {
-    /// How the frames are compressed, given where they are: a native length is no compression.
-    pub fn compression(&self) -> Compression {
-        self.syntax.compression
-    }
 }

@@ -103,6 +103,10 @@ impl<'a> Source<'a> {
     /// Makes `count` bytes available, or returns how many fewer there are at the end.
     fn need(&mut self, count: usize) -> Result<usize, DicomError> {
         while self.window.len() - self.at < count {
+            // At the end the window is kept: the frames of a small file are all in it.
+            if self.size.is_some_and(|size| self.start + self.window.len() as u64 >= size) {
+                break;
+            }
             let missing = count - (self.window.len() - self.at);
             if self.read(missing)? == 0 {
                 break;
@@ -165,6 +169,28 @@ impl<'a> Source<'a> {
         let found = self.need(count)?;
         self.at += found;
         Ok(&self.window[self.at - found..self.at])
+    }
+
+    /// Goes to any place, forwards or back.
+    pub fn seek(&mut self, position: u64) -> Result<(), DicomError> {
+        let here = self.position();
+        if position >= here {
+            self.skip(position - here)?;
+        } else if position >= self.start {
+            self.at = usize::try_from(position - self.start).unwrap_or(usize::MAX);
+        } else {
+            if let Input::File(file) = &mut self.input {
+                let mut reader: &File = file;
+                reader.seek(SeekFrom::Start(position))?;
+            }
+            if matches!(self.input, Input::Inflate(_)) {
+                return Err(DicomError::Unsupported("compressed frames in deflate".to_owned()));
+            }
+            self.window.clear();
+            self.at = 0;
+            self.start = position;
+        }
+        Ok(())
     }
 
     /// Passes over `count` bytes, and returns whether there were so many.
