@@ -179,11 +179,12 @@ def read_scanned(
     array, reader = read_voxels(group, dtype)
     times, slices = len(group.steps), len(group.steps[0])
     if group.first.samples > 1:
-        # [T * D, H, W, C] to [T, C, D, H, W]; a view, as copying would double the memory.
-        array = array.reshape(times, slices, *array.shape[1:]).transpose(0, 4, 1, 2, 3)
-        array = array if group.repeat else array[0]
-    else:
-        array = array.reshape(info.shape)
+        # Slices come with their channels, [T * D, C, H, W]; the volume has [T, C, D, H, W]. A view,
+        # where there are several slices, as a copy would double the memory.
+        array = array.reshape(times, slices, *array.shape[1:]).swapaxes(1, 2)
+    array = array.reshape(info.shape) if slices == 1 or array.ndim == 3 else array
+    if array.ndim > len(info.shape):
+        array = array[0]
     notes = list(stack.notes)
     alarms = list(stack.warnings)
     left_out = _left_out(found)

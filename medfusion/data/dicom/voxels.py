@@ -20,6 +20,8 @@ TRUSTED = 256 << 20
 """Bytes that are taken without asking whether the files can hold so much."""
 MOST_COMPRESSED = 1000
 """Pixels' bytes per byte of file above which a large volume is taken for a damaged header."""
+# Types of stored values that the Rust core writes.
+_WRITTEN = frozenset({"uint8", "int16", "uint16", "int32"})
 UNCOMPRESSED = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
 NAMED = 5
 
@@ -33,7 +35,7 @@ def read_voxels(group: Group, dtype: str) -> tuple[NDArray[Any], str]:
             the name of another NumPy type that holds the values.
 
     Returns:
-        `[T * D, H, W]`, or with colour `[T * D, H, W, 3]`; and what read it: "medfusion", or
+        `[T * D, H, W]`, or with colour `[T * D, 3, H, W]`; and what read it: "medfusion", or
         "pydicom" where that had to help.
 
     Raises:
@@ -41,17 +43,20 @@ def read_voxels(group: Group, dtype: str) -> tuple[NDArray[Any], str]:
             does not hold; a declared size that the files cannot have.
     """
     frames = group.frames
+    first = frames[0]
     wanted = _type(dtype, frames)
     _check_size(frames, wanted)
     try:
-        if frames[0].samples > 1:
-            return _colour(frames, wanted)
-        if wanted == np.float32:
-            out = np.empty((len(frames), frames[0].rows, frames[0].columns), np.float32)
-            return out, _fill(frames, out, scaled=True)
-        return _converted(frames, wanted)
+        if first.samples > 1:
+            return _converted(frames, wanted)
+        stored = np.result_type(*{stored_type(frame) for frame in frames})
+        plain = wanted == stored and stored.name in _WRITTEN and not any(map(scaled, frames))
+        if not plain and wanted != np.float32:
+            return _converted(frames, wanted)
+        out = np.empty((len(frames), first.rows, first.columns), wanted)
+        return out, _fill(frames, out, scaled=not plain)
     except MemoryError as error:
-        msg = f"{frames[0].file}: there is not enough memory for {len(frames)} slices"
+        msg = f"{first.file}: there is not enough memory for {len(frames)} slices"
         raise VolumeReadError(msg) from error
 
 
@@ -122,7 +127,11 @@ def _fill(frames: Sequence[Frame], out: NDArray[Any], *, scaled: bool) -> str:
     reasons = []
     for position, reason in failures:
         pixels = _second_try(frames[position])
-        if pixels is None or pixels.shape != out.shape[1:]:
+        if (
+            pixels is None
+            or pixels.shape != out.shape[1:]
+            or (pixels.dtype.kind == "f" and out.dtype.kind != "f")
+        ):
             reasons.append(f"{os.path.basename(frames[position].file)}: {reason}")  # noqa: PTH119
             continue
         if slope is not None and intercept is not None:
@@ -159,52 +168,29 @@ def _stored(file: str) -> NDArray[Any] | None:
         return None
 
 
-def _colour(frames: Sequence[Frame], wanted: np.dtype[Any]) -> tuple[NDArray[Any], str]:
-    from medfusion.data.dicom.file import read_dicom
-
-    first = frames[0]
-    out = np.empty((len(frames), first.rows, first.columns, first.samples), wanted)
-    by_file: dict[str, list[int]] = {}
-    for position, frame in enumerate(frames):
-        by_file.setdefault(frame.file, []).append(position)
-    for file, positions in by_file.items():
-        pixels = read_dicom(file)
-        several = frames[positions[0]].frames_in_file > 1
-        for position in positions:
-            found = pixels[frames[position].number] if several else pixels
-            if found.shape != out.shape[1:]:
-                msg = f"{file}: decodes to {found.shape}, its header declares {out.shape[1:]}"
-                raise VolumeReadError(msg)
-            _cast(found, out[position], file)
-    return out, "medfusion"
-
-
 def _converted(frames: Sequence[Frame], wanted: np.dtype[Any]) -> tuple[NDArray[Any], str]:
-    """Read part by part into a type that the Rust core does not write."""
+    """Read part by part what is not written as it lies in the file: other types, and colour."""
     first = frames[0]
-    plane = first.rows * first.columns
-    out = np.empty((len(frames), first.rows, first.columns), wanted)
+    colour = (first.samples,) if first.samples > 1 else ()
+    out = np.empty((len(frames), *colour, first.rows, first.columns), wanted)
     stored = np.result_type(*{stored_type(frame) for frame in frames})
-    if not any(map(scaled, frames)) and wanted == stored and stored.name in _WRITTEN:
-        return out, _fill(frames, out, scaled=False)
-    middle = np.promote_types(stored, np.int16) if stored.itemsize == 1 else stored
-    several = max(SCRATCH // (plane * 8), 1)
+    between = {"int8": np.dtype(np.int16), "uint32": np.dtype(np.int32)}.get(stored.name, stored)
+    if wanted == np.float32:
+        between = wanted
+    several = max(SCRATCH // (out[0].size * max(between.itemsize, 4)), 1)
     reader = "medfusion"
     for start in range(0, len(frames), several):
         part = frames[start : start + several]
-        scratch = np.empty((len(part), first.rows, first.columns), middle)
-        if _fill(part, scratch, scaled=False) == "pydicom":
+        scratch = np.empty((len(part), first.rows, first.columns, *colour), between)
+        if _fill(part, scratch, scaled=between == np.float32) == "pydicom":
             reader = "pydicom"
         for position, frame in enumerate(part):
             values: NDArray[Any] = scratch[position]
-            if scaled(frame):
+            if between != np.float32 and scaled(frame):
                 slope = 1.0 if frame.slope is None else frame.slope
                 values = values * slope + (frame.intercept or 0.0)
-            _cast(values, out[start + position], frame.file)
+            _cast(np.moveaxis(values, -1, 0) if colour else values, out[start + position], frame.file)
     return out, reader
-
-
-_WRITTEN = frozenset({"int16", "uint16", "int32"})
 
 
 def _cast(values: NDArray[Any], out: NDArray[Any], file: str) -> None:
