@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 __all__ = [
     "DicomReadError",
     "DicomUnsupportedError",
+    "FrameDecodeError",
     "ImageDecodeError",
     "__version__",
     "auc",
@@ -15,6 +16,7 @@ __all__ = [
     "bootstrap_auc",
     "build_profile",
     "check_images",
+    "decode_frame",
     "decode_images",
     "dicom_headers",
     "hash_files",
@@ -22,14 +24,27 @@ __all__ = [
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
+    "show_dicom",
 ]
 
 __version__: Final[str]
 build_profile: Final[str]
 
+class FrameDecodeError(ValueError): ...
 class ImageDecodeError(ValueError): ...
 class DicomReadError(ValueError): ...
 class DicomUnsupportedError(DicomReadError): ...
+
+def decode_frame(
+    codec: str,
+    data: bytes,
+    rows: int,
+    columns: int,
+    samples: int = 1,
+    bits_allocated: int = 16,
+    bits_stored: int = 16,
+    signed: bool = False,
+) -> NDArray[Any]: ...
 
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
@@ -73,3 +88,9 @@ def read_dicom_frames(
 def read_dicom_pixels(
     path: str | os.PathLike[str], frames: Sequence[int] | None = None
 ) -> NDArray[Any]: ...
+def show_dicom(
+    path: str | os.PathLike[str],
+    frame: int = 0,
+    window: tuple[float, float] | None = None,
+    stored: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]: ...

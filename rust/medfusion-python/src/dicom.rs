@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use medfusion_core::dicom::{
-    self, DicomError, FrameGroups, FramesError, Header, Kind, Output, Scale,
+    self, DicomError, FrameGroups, FramesError, Header, Kind, Output, Scale, Window,
 };
+use medfusion_core::image::{Image, Samples};
 use numpy::{
-    Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -307,4 +309,45 @@ fn read_error(error: &DicomError) -> PyErr {
     } else {
         DicomReadError::new_err(error.to_string())
     }
+}
+
+/// Return a frame as it is shown: grey or RGB of 8 bits.
+///
+/// Args:
+///     path: The file.
+///     frame: Number of the frame, from 0.
+///     window: Centre and width, in the units of the rescaled values; None for the file's own.
+///     stored: Stored values of the frame where another library decoded them, float64, in the
+///         order of `read_dicom_pixels`.
+///
+/// Returns:
+///     uint8 `[H, W]` or `[H, W, 3]`.
+///
+/// Raises:
+///     DicomReadError: The file is missing or damaged.
+///     DicomUnsupportedError: The file is of a kind that is not read.
+#[pyfunction]
+#[pyo3(signature = (path, frame = 0, window = None, stored = None))]
+pub fn show_dicom<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    frame: usize,
+    window: Option<(f64, f64)>,
+    stored: Option<PyReadonlyArray1<'py, f64>>,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let window = window.map(|(center, width)| Window { center, width });
+    let stored = stored.map(|values| values.as_slice().map(<[f64]>::to_vec)).transpose()?;
+    let image = py
+        .detach(|| match stored {
+            None => dicom::display(&path, frame, window),
+            Some(values) => dicom::display_values(&path, frame, window, values),
+        })
+        .map_err(|error| read_error(&error))?;
+    let Image { height, width, channels, samples } = image;
+    let array = match samples {
+        Samples::U8(samples) => samples.into_pyarray(py).as_untyped().clone(),
+        Samples::U16(samples) => samples.into_pyarray(py).as_untyped().clone(),
+    };
+    let shape = if channels == 1 { vec![height, width] } else { vec![height, width, channels] };
+    Ok(array.call_method1("reshape", (shape,))?.cast_into::<PyUntypedArray>()?)
 }

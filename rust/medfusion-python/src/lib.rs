@@ -7,6 +7,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod codec;
 mod dicom;
 mod images;
 mod interrupt;
@@ -20,8 +21,11 @@ mod _rust {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::codec::{FrameDecodeError, decode_frame};
+    #[pymodule_export]
     use super::dicom::{
         DicomReadError, DicomUnsupportedError, dicom_headers, read_dicom_frames, read_dicom_pixels,
+        show_dicom,
     };
     #[pymodule_export]
     use super::images::{

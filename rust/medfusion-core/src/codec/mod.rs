@@ -3,7 +3,11 @@
 //! Nothing in a frame is trusted: what its header declares must equal what the DICOM header
 //! declares, before memory is taken.
 
+mod bits;
+mod jpeg;
+mod jpegls;
 mod rle;
+mod segments;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +76,48 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// Makes values of `bits` bits signed or unsigned: bits above become the top bit or 0.
+    fn settle(&mut self, bits: usize, signed: bool) {
+        match self {
+            Self::U8(values) if bits < 8 => {
+                let shift = 8 - bits;
+                for value in values {
+                    let high = *value << shift;
+                    *value = if signed {
+                        (high.cast_signed() >> shift).cast_unsigned()
+                    } else {
+                        high >> shift
+                    };
+                }
+            }
+            Self::U16(values) if bits < 16 => {
+                let shift = 16 - bits;
+                for value in values {
+                    let high = *value << shift;
+                    *value = if signed {
+                        (high.cast_signed() >> shift).cast_unsigned()
+                    } else {
+                        high >> shift
+                    };
+                }
+            }
+            Self::U32(values) if bits < 32 => {
+                let shift = 32 - bits;
+                for value in values {
+                    let high = *value << shift;
+                    *value = if signed {
+                        (high.cast_signed() >> shift).cast_unsigned()
+                    } else {
+                        high >> shift
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Default for Stored {
     fn default() -> Self {
         Self::U8(Vec::new())
@@ -116,6 +162,27 @@ impl FrameShape {
     }
 }
 
+impl FrameShape {
+    /// Compares what a frame declares with what the DICOM header does.
+    fn agrees(
+        &self,
+        codec: &'static str,
+        rows: usize,
+        columns: usize,
+        samples: usize,
+    ) -> Result<(), CodecError> {
+        if (rows, columns, samples) == (self.rows, self.columns, self.samples) {
+            return Ok(());
+        }
+        let reason = format!(
+            "it has {rows} rows, {columns} columns, {samples} samples per pixel, the DICOM header \
+             says {}, {}, {}",
+            self.rows, self.columns, self.samples
+        );
+        Err(CodecError::Damaged { codec, reason })
+    }
+}
+
 /// A decoded frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decoded {
@@ -123,6 +190,13 @@ pub struct Decoded {
     pub stored: Stored,
     /// The codec turned YBR into RGB already (JPEG 2000 with its own transform, RLE never).
     pub rgb: bool,
+    /// The frame says that it is YBR whatever the DICOM header says (a JFIF marker in a JPEG).
+    pub ybr: bool,
+    /// The values have their signs, all bits allocated are as they should be. Where it is false,
+    /// bits above those stored must be replaced by the caller.
+    pub extended: bool,
+    /// Bits per sample that the frame itself declares; the bits allocated where it does not.
+    pub precision: usize,
 }
 
 /// Why a frame can't be decoded.
@@ -159,6 +233,16 @@ pub enum CodecError {
     },
 }
 
+impl Decoded {
+    /// Gives the values their signs where the codec did not, and clears unused bits.
+    pub fn settle(&mut self, shape: &FrameShape) {
+        if !self.extended {
+            self.stored.settle(shape.bits_stored, shape.signed);
+            self.extended = true;
+        }
+    }
+}
+
 /// Decodes one frame.
 ///
 /// # Errors
@@ -181,10 +265,14 @@ pub fn decode_into(
     decoded: &mut Decoded,
 ) -> Result<(), CodecError> {
     shape.values()?;
+    (decoded.rgb, decoded.ybr, decoded.extended) = (false, false, false);
+    decoded.precision = shape.bits_allocated;
     // No decoder is known to panic; damaged frames of every kind are tried in the tests.
     catch_unwind(AssertUnwindSafe(|| match codec {
         Codec::Rle => rle::decode(bytes, shape, decoded),
-        Codec::Jpeg | Codec::JpegLs | Codec::Jpeg2000 => {
+        Codec::JpegLs => jpegls::decode(bytes, shape, decoded),
+        Codec::Jpeg => jpeg::decode(bytes, shape, decoded),
+        Codec::Jpeg2000 => {
             let reason = "it has no decoder yet".to_owned();
             Err(CodecError::Unsupported { codec: codec.name(), reason })
         }

@@ -20,7 +20,6 @@ pub(super) fn decode(
 ) -> Result<(), CodecError> {
     let mut planes = planes(bytes, shape)?;
     decoded.stored.fit(shape)?;
-    decoded.rgb = false;
     match &mut decoded.stored {
         Stored::U8(out) if shape.samples == 1 => {
             blocks(&mut planes, out, 1, |[a]: [&[u8]; 1], out| out.copy_from_slice(a))

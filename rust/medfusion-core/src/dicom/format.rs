@@ -86,14 +86,20 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// Checks the image description, with the limits of the standard, as pydicom does.
+    /// Returns the format of frames that are read here.
     pub fn new(object: &Object) -> Result<Self, DicomError> {
-        let Object { header, syntax, .. } = object;
-        let place = object.pixels.ok_or(DicomError::NoPixels)?;
-        if syntax.compression == Compression::Unknown {
-            let uid = header.transfer_syntax.as_deref().unwrap_or("none");
+        let format = Self::described(object)?;
+        if format.compression == Compression::Unknown {
+            let uid = object.header.transfer_syntax.as_deref().unwrap_or("none");
             return Err(DicomError::Unsupported(format!("transfer syntax {uid}")));
         }
+        Ok(format)
+    }
+
+    /// Checks the image description, with the limits of the standard, as pydicom does.
+    pub fn described(object: &Object) -> Result<Self, DicomError> {
+        let Object { header, syntax, .. } = object;
+        let place = object.pixels.ok_or(DicomError::NoPixels)?;
         let bits_allocated = within("Bits Allocated", header.bits_allocated, 1, 64)?;
         let rows = within("Rows", header.rows, 1, 65_535)?;
         let columns = within("Columns", header.columns, 1, 65_535)?;

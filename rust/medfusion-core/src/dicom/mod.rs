@@ -7,12 +7,14 @@
 mod batch;
 mod dataset;
 mod deflate;
+mod display;
 mod error;
 mod file;
 mod format;
 mod fragments;
 mod frame_groups;
 mod header;
+mod lut;
 mod pixels;
 mod samples;
 mod source;
@@ -22,6 +24,7 @@ mod text;
 mod value;
 
 pub use batch::{FrameFailure, FramesError, read_frames};
+pub use display::{Window, display, display_values, parse_display};
 pub use error::DicomError;
 pub use file::{parse_header, read_header, read_headers};
 pub use format::{Kind, Photometric};

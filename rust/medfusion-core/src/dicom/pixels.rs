@@ -20,6 +20,9 @@ const FREE: u64 = 256 << 20;
 /// Beyond, it may be so many times larger than its compressed frames.
 const RATIO: u64 = 200;
 
+/// Values of the largest frame that is shown.
+const MOST_SHOWN: usize = 1 << 26;
+
 /// Memory that a thread uses again for every frame.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -241,10 +244,43 @@ impl Frames {
                 format!("{} bits, the header says {}", values.len(), format.bits_allocated);
             return Err(DicomError::Fragments(reason));
         }
-        if !decoded.rgb && format.is_ybr() {
+        let unused = if decoded.extended { 0 } else { format.unused_bits() };
+        if !decoded.rgb && (decoded.ybr || format.is_ybr()) && format.kind == Kind::U8 {
             samples::ybr_to_rgb(values);
         }
-        Ok((values, format.unused_bits()))
+        Ok((values, unused))
+    }
+
+    /// Refuses a frame that isn't there, or larger than any that is shown.
+    pub fn check_frame(&self, index: usize) -> Result<(), DicomError> {
+        if index >= self.count {
+            return Err(DicomError::Frame { frame: index, frames: self.count });
+        }
+        if let Layout::Native { available, .. } = self.layout {
+            let bits = self.format.native_bits().saturating_mul(index as u64 + 1);
+            if bits.div_ceil(8) > available {
+                let expected = bits.div_ceil(8);
+                return Err(DicomError::Truncated { found: available, expected });
+            }
+        }
+        if self.format.values() > MOST_SHOWN {
+            return Err(DicomError::Limit(format!("{} values in a frame", self.format.values())));
+        }
+        self.check_size(1, false).map(drop)
+    }
+
+    /// Decodes the stored values of a frame.
+    pub fn decode_values(
+        &self,
+        index: usize,
+        source: &mut Source<'_>,
+        scratch: &mut Scratch,
+        out: &mut [f64],
+    ) -> Result<(), DicomError> {
+        let Format { rows, columns, samples, .. } = self.format;
+        let shape = [rows, columns, samples];
+        let shape = &shape[..if samples == 1 { 2 } else { 3 }];
+        self.decode_into(index, shape, source, scratch, Scale::NONE, out)
     }
 
     /// Decodes a frame into the caller's memory.

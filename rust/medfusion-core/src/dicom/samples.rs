@@ -48,6 +48,22 @@ impl Output for f32 {
     }
 }
 
+impl Output for f64 {
+    const RANGE: Option<(i64, i64)> = None;
+    #[inline]
+    fn of_integer32(value: i32, scale: Scale) -> Self {
+        Self::from(value) * Self::from(scale.slope) + Self::from(scale.intercept)
+    }
+    #[inline]
+    fn of_unsigned32(value: u32, scale: Scale) -> Self {
+        Self::from(value) * Self::from(scale.slope) + Self::from(scale.intercept)
+    }
+    #[inline]
+    fn of_double(value: f64, scale: Scale) -> Self {
+        value * Self::from(scale.slope) + Self::from(scale.intercept)
+    }
+}
+
 /// Integers hold stored values unscaled; the caller has checked that they fit.
 macro_rules! integer_output {
     ($($type:ty),+) => {$(

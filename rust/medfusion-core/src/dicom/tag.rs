@@ -55,6 +55,7 @@ pub(super) const BITS_ALLOCATED: Tag = 0x0028_0100;
 pub(super) const BITS_STORED: Tag = 0x0028_0101;
 pub(super) const HIGH_BIT: Tag = 0x0028_0102;
 pub(super) const SIGNED: Tag = 0x0028_0103;
+pub(super) const PIXEL_PADDING: Tag = 0x0028_0120;
 pub(super) const WINDOW_CENTER: Tag = 0x0028_1050;
 pub(super) const WINDOW_WIDTH: Tag = 0x0028_1051;
 pub(super) const INTERCEPT: Tag = 0x0028_1052;
