@@ -158,8 +158,8 @@ def write_stack(write_slice):
                     pixels,
                     folder=folder,
                     **{
-                        "ImagePositionPatient": [f"{value:.10g}" for value in position],
-                        "ImageOrientationPatient": [f"{value:.10g}" for value in orientation],
+                        "ImagePositionPatient": [f"{value:.8f}" for value in position],
+                        "ImageOrientationPatient": [f"{value:.10f}" for value in orientation],
                         "InstanceNumber": k + 1,
                         **own,
                     },

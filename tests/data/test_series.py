@@ -605,7 +605,7 @@ def test_other_files_links_and_folders_do_no_harm(write_stack, write_slice, tmp_
 def test_damaged_files_are_named(write_stack, shared_data, tmp_path):
     write_stack(range(4))
     folder = tmp_path / "series"
-    names = ("CT_small_cut02.dcm", "MR_small_cut02.dcm", "CT_small_cut1.dcm")
+    names = ("CT_small_cut02.dcm", "preamble_only.dcm", "empty.dcm")
     for name in names:
         shutil.copy(shared_data / "malformed" / name, folder)
     with pytest.warns(GeometryWarning, match="3 files are damaged and left out"):

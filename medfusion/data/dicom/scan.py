@@ -68,10 +68,10 @@ def scan_files(files: Sequence[str], found: Scan, *, threads: int = 0) -> Scan:
         for file, header in zip(part, _rust.dicom_headers(part, threads), strict=True):
             if isinstance(header, str):
                 _failed(file, header, found)
-            elif header["sop_class"] == DIRECTORY:
+            elif header["sop_class"] == DIRECTORY or _is_directory(file):
                 found.other.append(file)
             elif not header["has_pixels"]:
-                found.imageless[header["modality"] or "no modality"] += 1
+                _without_pixels(file, header, found)
             else:
                 try:
                     found.frames += frames_of(file, header, known)
@@ -136,6 +136,15 @@ def _walk(top: str, found: Scan) -> Iterator[str]:
         folders += reversed(below)
 
 
+def _without_pixels(file: str, header: dict[str, Any], found: Scan) -> None:
+    if header["truncated"]:
+        found.damaged.append((file, "the file ends before its pixels"))
+    elif header["sop_class"] is None and header["modality"] is None:
+        found.damaged.append((file, "it holds no DICOM object"))
+    else:
+        found.imageless[header["modality"] or "no modality"] += 1
+
+
 def _failed(file: str, reason: str, found: Scan) -> None:
     """Sort a file without a readable header: damaged DICOM, something else, or not to be opened."""
     try:
@@ -144,9 +153,13 @@ def _failed(file: str, reason: str, found: Scan) -> None:
     except OSError as error:
         found.unseen.append((file, error.strerror or str(error)))
         return
-    if os.path.basename(file).upper() == "DICOMDIR":  # noqa: PTH119
+    if _is_directory(file):
         found.other.append(file)
     elif head[128:] == b"DICM" or file.lower().endswith(SUFFIXES):
         found.damaged.append((file, reason))
     else:
         found.other.append(file)
+
+
+def _is_directory(file: str) -> bool:
+    return os.path.basename(file).upper() == "DICOMDIR"  # noqa: PTH119
