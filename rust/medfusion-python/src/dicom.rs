@@ -109,7 +109,9 @@ fn as_dict(py: Python<'_>, mut header: Header) -> PyResult<Bound<'_, PyDict>> {
         temporal_position,
         acquisition_time,
         trigger_time,
+        frame_time,
         b_value,
+        gradient_direction,
         slope,
         intercept,
         rescale_type,
@@ -154,6 +156,8 @@ fn frames_as_dict(py: Python<'_>, groups: FrameGroups) -> PyResult<Bound<'_, PyD
         dimension_index,
         echo_time,
         b_value,
+        gradient_direction,
+        frame_type,
         trigger_time,
         segment,
     );

@@ -26,6 +26,8 @@ pub struct FrameGroups {
     pub dimension_index: Option<Vec<Option<Vec<i64>>>>,
     pub echo_time: Option<Vec<Option<f64>>>,
     pub b_value: Option<Vec<Option<f64>>>,
+    pub gradient_direction: Option<Vec<Option<[f64; 3]>>>,
+    pub frame_type: Option<Vec<Option<Vec<String>>>>,
     pub trigger_time: Option<Vec<Option<f64>>>,
     pub segment: Option<Vec<Option<i64>>>,
 }
@@ -60,6 +62,12 @@ pub(super) fn frame_groups(dataset: &Dataset) -> Option<FrameGroups> {
         dimension_index: groups.each(tag::FRAME_CONTENT, indices),
         echo_time: double(tag::MR_ECHO, tag::EFFECTIVE_ECHO_TIME),
         b_value: double(tag::MR_DIFFUSION, tag::B_VALUE),
+        gradient_direction: groups.each(tag::MR_DIFFUSION, |set| {
+            set.items(tag::GRADIENT_DIRECTIONS).first()?.doubles(tag::GRADIENT_DIRECTION)
+        }),
+        frame_type: [tag::MR_FRAME_TYPE, tag::CT_FRAME_TYPE, tag::PET_FRAME_TYPE]
+            .into_iter()
+            .find_map(|group| groups.each(group, |set| set.codes(tag::FRAME_TYPE))),
         trigger_time: double(tag::CARDIAC_SYNCHRONIZATION, tag::NOMINAL_TRIGGER_DELAY),
         segment: short(tag::SEGMENT_IDENTIFICATION, tag::SEGMENT_NUMBER),
     })

@@ -55,8 +55,12 @@ pub struct Header {
     pub temporal_position: Option<i64>,
     pub acquisition_time: Option<String>,
     pub trigger_time: Option<f64>,
+    /// From one frame of a cine loop to the next.
+    pub frame_time: Option<f64>,
     /// s/mm².
     pub b_value: Option<f64>,
+    /// Direction of the diffusion gradient, LPS.
+    pub gradient_direction: Option<[f64; 3]>,
     pub slope: Option<f64>,
     pub intercept: Option<f64>,
     pub rescale_type: Option<String>,
@@ -95,6 +99,7 @@ impl Header {
         let whole = |tag| set.integer(tag, Kind::Text);
         let real = |tag| set.number(tag, Kind::Text);
         let short = |tag| set.integer(tag, Kind::Short);
+        let detector = || set.items(tag::DETECTORS).first();
         Self {
             transfer_syntax,
             sop_class: set.code(tag::SOP_CLASS),
@@ -118,8 +123,11 @@ impl Header {
             high_bit: short(tag::HIGH_BIT),
             pixel_representation: short(tag::SIGNED),
             planar: short(tag::PLANAR),
-            position: set.vector(tag::POSITION),
-            orientation: set.vector(tag::ORIENTATION),
+            // Nuclear medicine has its plane with the first detector (PS3.3 C.8.4.11).
+            position: set.vector(tag::POSITION).or_else(|| detector()?.vector(tag::POSITION)),
+            orientation: set
+                .vector(tag::ORIENTATION)
+                .or_else(|| detector()?.vector(tag::ORIENTATION)),
             pixel_spacing: set.vector(tag::PIXEL_SPACING),
             imager_pixel_spacing: set.vector(tag::IMAGER_PIXEL_SPACING),
             slice_thickness: real(tag::SLICE_THICKNESS),
@@ -133,11 +141,13 @@ impl Header {
             temporal_position: whole(tag::TEMPORAL_POSITION),
             acquisition_time: set.code(tag::ACQUISITION_TIME),
             trigger_time: real(tag::TRIGGER_TIME),
+            frame_time: real(tag::FRAME_TIME),
             b_value: b_value(set),
-            slope: real(tag::SLOPE),
+            gradient_direction: set.doubles(tag::GRADIENT_DIRECTION),
+            slope: real(tag::SLOPE).or_else(|| real(tag::DOSE_GRID_SCALING)),
             intercept: real(tag::INTERCEPT),
             rescale_type: set.code(tag::RESCALE_TYPE),
-            units: set.code(tag::UNITS),
+            units: set.code(tag::UNITS).or_else(|| set.code(tag::DOSE_UNITS)),
             window_center: set.numbers(tag::WINDOW_CENTER, Kind::Text),
             window_width: set.numbers(tag::WINDOW_WIDTH, Kind::Text),
             voi_function: set.code(tag::VOI_FUNCTION),

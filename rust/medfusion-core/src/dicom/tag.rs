@@ -16,13 +16,20 @@ pub(super) const ECHO_TIME: Tag = 0x0018_0081;
 pub(super) const ECHO_NUMBER: Tag = 0x0018_0086;
 pub(super) const SPACING_BETWEEN_SLICES: Tag = 0x0018_0088;
 pub(super) const TRIGGER_TIME: Tag = 0x0018_1060;
+pub(super) const FRAME_TIME: Tag = 0x0018_1063;
 pub(super) const GANTRY_TILT: Tag = 0x0018_1120;
 pub(super) const IMAGER_PIXEL_SPACING: Tag = 0x0018_1164;
+pub(super) const FRAME_TYPE: Tag = 0x0008_9007;
+pub(super) const GRADIENT_DIRECTIONS: Tag = 0x0018_9076;
 pub(super) const EFFECTIVE_ECHO_TIME: Tag = 0x0018_9082;
 pub(super) const B_VALUE: Tag = 0x0018_9087;
+pub(super) const GRADIENT_DIRECTION: Tag = 0x0018_9089;
 pub(super) const MR_ECHO: Tag = 0x0018_9114;
 pub(super) const MR_DIFFUSION: Tag = 0x0018_9117;
 pub(super) const CARDIAC_SYNCHRONIZATION: Tag = 0x0018_9118;
+pub(super) const MR_FRAME_TYPE: Tag = 0x0018_9226;
+pub(super) const CT_FRAME_TYPE: Tag = 0x0018_9329;
+pub(super) const PET_FRAME_TYPE: Tag = 0x0018_9751;
 pub(super) const NOMINAL_TRIGGER_DELAY: Tag = 0x0020_9153;
 pub(super) const SIEMENS_CREATOR: Tag = 0x0019_0010;
 pub(super) const SIEMENS_B_VALUE: Tag = 0x0019_100c;
@@ -78,11 +85,14 @@ pub(super) const VOI_LUT: Tag = 0x0028_3010;
 pub(super) const PIXEL_MEASURES: Tag = 0x0028_9110;
 pub(super) const FRAME_VOI_LUT: Tag = 0x0028_9132;
 pub(super) const PIXEL_VALUE_TRANSFORMATION: Tag = 0x0028_9145;
+pub(super) const DETECTORS: Tag = 0x0054_0022;
 pub(super) const UNITS: Tag = 0x0054_1001;
 pub(super) const SEGMENT_IDENTIFICATION: Tag = 0x0062_000a;
 pub(super) const SEGMENT_NUMBER: Tag = 0x0062_000b;
 pub(super) const PRESENTATION_LUT_SHAPE: Tag = 0x2050_0020;
+pub(super) const DOSE_UNITS: Tag = 0x3004_0002;
 pub(super) const GRID_FRAME_OFFSETS: Tag = 0x3004_000c;
+pub(super) const DOSE_GRID_SCALING: Tag = 0x3004_000e;
 pub(super) const SHARED_GROUPS: Tag = 0x5200_9229;
 pub(super) const PER_FRAME_GROUPS: Tag = 0x5200_9230;
 pub(super) const OFFSET_TABLE: Tag = 0x7fe0_0001;
@@ -128,6 +138,11 @@ pub(super) fn usage(tag: Tag) -> Use {
         | ECHO_NUMBER
         | SPACING_BETWEEN_SLICES
         | TRIGGER_TIME
+        | FRAME_TIME
+        | FRAME_TYPE
+        | GRADIENT_DIRECTION
+        | DOSE_UNITS
+        | DOSE_GRID_SCALING
         | GANTRY_TILT
         | IMAGER_PIXEL_SPACING
         | EFFECTIVE_ECHO_TIME
@@ -192,6 +207,11 @@ pub(super) fn usage(tag: Tag) -> Use {
         | FRAME_VOI_LUT
         | MR_ECHO
         | MR_DIFFUSION
+        | GRADIENT_DIRECTIONS
+        | MR_FRAME_TYPE
+        | CT_FRAME_TYPE
+        | PET_FRAME_TYPE
+        | DETECTORS
         | CARDIAC_SYNCHRONIZATION
         | SEGMENT_IDENTIFICATION
         | MODALITY_LUT

@@ -64,6 +64,11 @@ impl Dataset {
     pub fn vector<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
         self.numbers(tag, Kind::Text)?.try_into().ok()
     }
+
+    /// Returns exactly so many numbers of 64-bit floating point.
+    pub fn doubles<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
+        self.numbers(tag, Kind::Double)?.try_into().ok()
+    }
 }
 
 fn decode(bytes: &[u8], vr: Vr, kind: Kind, big_endian: bool) -> Option<Vec<f64>> {
