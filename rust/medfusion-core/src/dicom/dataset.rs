@@ -8,6 +8,8 @@ use super::tag::{self, Tag, Use};
 const MAX_DEPTH: usize = 64;
 /// The most elements and items that are looked at in one file.
 const MAX_ELEMENTS: usize = 8 << 20;
+/// The most items of a sequence that is kept: the frames of a large slide.
+const MAX_ITEMS: usize = 1 << 20;
 /// The most bytes of values that are kept of one file.
 const MAX_KEPT: usize = 128 << 20;
 /// Length of an element that ends with a delimiter.
@@ -300,6 +302,9 @@ impl<'s, 'a> Reader<'s, 'a> {
                     break;
                 }
                 reader.element(head, implicit, &mut dataset, depth + 1)?;
+            }
+            if items.len() == MAX_ITEMS {
+                return Err(DicomError::Limit(format!("more than {MAX_ITEMS} items")));
             }
             items.push(dataset);
             Ok(())

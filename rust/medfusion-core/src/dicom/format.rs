@@ -74,6 +74,8 @@ pub(super) struct Format {
     pub bits_stored: usize,
     /// Type of the decoded values.
     pub kind: Kind,
+    /// Integers of a size that isn't read here; `kind` is one that holds them.
+    pub is_wide: bool,
     pub photometric: Photometric,
     /// The samples of a pixel are apart: all of red, then of green and blue.
     pub planar: bool,
@@ -89,6 +91,10 @@ impl Format {
     /// Returns the format of frames that are read here.
     pub fn new(object: &Object) -> Result<Self, DicomError> {
         let format = Self::described(object)?;
+        if format.is_wide {
+            let reason = format!("{} bits allocated", format.bits_allocated);
+            return Err(DicomError::Unsupported(reason));
+        }
         if format.compression == Compression::Unknown {
             let uid = object.header.transfer_syntax.as_deref().unwrap_or("none");
             return Err(DicomError::Unsupported(format!("transfer syntax {uid}")));
@@ -120,6 +126,7 @@ impl Format {
             bits_allocated,
             bits_stored,
             kind,
+            is_wide: kind == Kind::F64 && place.tag == tag::PIXELS,
             photometric,
             planar,
             frames: header.frame_count()?,
@@ -221,7 +228,7 @@ fn kind(
         (16, true) => Kind::I16,
         (32, false) => Kind::U32,
         (32, true) => Kind::I32,
-        _ => return Err(DicomError::Unsupported(format!("{bits_allocated} bits allocated"))),
+        _ => Kind::F64,
     };
     Ok((kind, stored))
 }
