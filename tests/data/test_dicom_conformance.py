@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import warnings
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ OWN_MORE = {
     "WG04/JPLY/NM1_JPLY": "12-bit JPEG, which no decoder of pydicom's read there",
     "WG04/JPLY/XA1_JPLY": "12-bit JPEG, which no decoder of pydicom's read there",
     "pydicom/JPEG-lossy.dcm": "12-bit JPEG, which no decoder of pydicom's read there",
-    "pydicom/JPEG2000-embedded-sequence-delimiter.dcm": "pydicom takes bytes within a frame for its end",
     "pydicom-data/JLSL_RGB_ILV0.dcm": "no preamble: pydicom has to be forced",
     "pydicom-data/JLSL_RGB_ILV1.dcm": "no preamble: pydicom has to be forced",
     "pydicom-data/JLSL_RGB_ILV2.dcm": "no preamble: pydicom has to be forced",
@@ -37,21 +37,15 @@ SAME_AS = {
     "pydicom-data/liver_nonbyte_aligned_deflate.dcm": "pydicom-data/liver_nonbyte_aligned.dcm",
     "pydicom-data/liver_rle.dcm": "pydicom-data/liver.dcm",
     "pydicom-data/liver_nonbyte_aligned_rle.dcm": "pydicom-data/liver_nonbyte_aligned.dcm",
-    "pydicom/JPEG2000-embedded-sequence-delimiter.dcm": "pydicom/JPEG2000.dcm",
     "pydicom/JPEG-lossy.dcm": "pydicom/JPGExtended.dcm",
 }
 """What some of them must equal: another copy of the image."""
 
 LOSSY = {
-    "1.2.840.10008.1.2.4.50": (
-        3,
-        "JPEG Baseline: ITU-T T.81 leaves the rounding of the inverse DCT open",
-    ),
-    "1.2.840.10008.1.2.4.51": (
-        3,
-        "JPEG Extended: ITU-T T.81 leaves the rounding of the inverse DCT open",
-    ),
-    "1.2.840.10008.1.2.4.91": (1, "JPEG 2000 irreversible: the wavelet is in floating point"),
+    "1.2.840.10008.1.2.4.50": (3, "ITU-T T.81 leaves the rounding of the inverse DCT open"),
+    "1.2.840.10008.1.2.4.51": (1, "ITU-T T.81 leaves the rounding of the inverse DCT open"),
+    "1.2.840.10008.1.2.4.91": (1, "the irreversible wavelet is in floating point"),
+    "1.2.840.10008.1.2.4.203": (1, "the irreversible wavelet is in floating point"),
 }
 """Lossy codecs: the largest difference of a value from pydicom's, and why there may be one."""
 
@@ -102,7 +96,7 @@ def test_every_file_that_pydicom_decodes(index, pixels):
         elif row["transfer_syntax_uid"] not in LOSSY:
             wrong.append(f"{name}: other pixels")
     assert wrong == []
-    assert exact > 160
+    assert exact > 140
 
 
 def test_lossy_codecs_are_within_their_tolerance(odd, index, pixels):
@@ -115,7 +109,9 @@ def test_lossy_codecs_are_within_their_tolerance(odd, index, pixels):
             continue
         if digest(pixels[name]) == row["pixels_sha256_16"]:
             continue
-        theirs = pydicom.dcmread(odd / name).pixel_array
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = pydicom.dcmread(odd / name).pixel_array
         if digest(theirs) != row["pixels_sha256_16"]:
             continue  # this installation's decoders are not those of the index
         compared += 1

@@ -65,6 +65,7 @@ impl Photometric {
 
 /// What one frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Format {
     pub rows: usize,
     pub columns: usize,
@@ -216,7 +217,7 @@ fn kind(
         (tag::DOUBLE_PIXELS, _) => return Ok((Kind::F64, 64)),
         _ => {}
     }
-    if bits_allocated != 1 && bits_allocated % 8 != 0 {
+    if bits_allocated != 1 && !bits_allocated.is_multiple_of(8) {
         return Err(DicomError::Value(format!("{bits_allocated} bits allocated")));
     }
     let stored = within("Bits Stored", header.bits_stored, 1, bits_allocated)?;
