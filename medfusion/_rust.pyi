@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DicomReadError",
+    "DicomUnsupportedError",
     "FrameDecodeError",
     "ImageDecodeError",
     "__version__",
@@ -16,9 +18,13 @@ __all__ = [
     "check_images",
     "decode_frame",
     "decode_images",
+    "dicom_headers",
     "hash_files",
     "probe_image",
+    "read_dicom_frames",
+    "read_dicom_pixels",
     "read_image",
+    "show_dicom",
 ]
 
 __version__: Final[str]
@@ -26,6 +32,8 @@ build_profile: Final[str]
 
 class FrameDecodeError(ValueError): ...
 class ImageDecodeError(ValueError): ...
+class DicomReadError(ValueError): ...
+class DicomUnsupportedError(DicomReadError): ...
 
 def decode_frame(
     codec: str,
@@ -68,3 +76,21 @@ def bootstrap_auc(
     stratified: bool = False,
     threads: int = 0,
 ) -> NDArray[np.float64]: ...
+def dicom_headers(
+    paths: Sequence[str | os.PathLike[str]], threads: int = 0
+) -> list[dict[str, Any] | str]: ...
+def read_dicom_frames(
+    items: Sequence[tuple[str | os.PathLike[str], int]],
+    out: NDArray[Any],
+    scale: tuple[Sequence[float], Sequence[float]] | None = None,
+    threads: int = 0,
+) -> list[tuple[int, str]]: ...
+def read_dicom_pixels(
+    path: str | os.PathLike[str], frames: Sequence[int] | None = None
+) -> NDArray[Any]: ...
+def show_dicom(
+    path: str | os.PathLike[str],
+    frame: int = 0,
+    window: tuple[float, float] | None = None,
+    stored: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]: ...

@@ -127,6 +127,11 @@ class Volume:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.array, dtype=dtype, copy=copy)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from medfusion.data.display import volume_html
+
+        return {"text/plain": repr(self), "text/html": volume_html(self)}
+
     def __repr__(self) -> str:
         spacing = " x ".join(f"{value:.4g}" for value in self.spacing)
         shape = " x ".join(map(str, self.array.shape))

@@ -3,10 +3,12 @@
 //!
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
+//! - [`dicom`]: DICOM headers, frames and their display.
 //! - [`hash`]: content hashes of files.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
+pub mod dicom;
 pub mod hash;
 pub mod image;
 pub mod parallel;

@@ -8,6 +8,7 @@
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
 mod codec;
+mod dicom;
 mod images;
 mod interrupt;
 mod statistics;
@@ -21,6 +22,11 @@ mod _rust {
 
     #[pymodule_export]
     use super::codec::{FrameDecodeError, decode_frame};
+    #[pymodule_export]
+    use super::dicom::{
+        DicomReadError, DicomUnsupportedError, dicom_headers, read_dicom_frames, read_dicom_pixels,
+        show_dicom,
+    };
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
