@@ -181,7 +181,7 @@ def _image(text: str, dtype: str) -> Volume:
     import numpy as np
 
     from medfusion.data.images import read_image
-    from medfusion.data.volume import Source, Volume
+    from medfusion.data.volume import UNPLACED, Source, Volume
 
     try:
         pixels = read_image(text)
@@ -204,11 +204,11 @@ def _image(text: str, dtype: str) -> Volume:
         array = array.astype(wanted)
     else:
         array = np.ascontiguousarray(array)
-    note = "a plain image: pixel spacing, place and orientation are unknown; 1 mm is taken"
+    notes = ("pixel spacing is unknown; 1 mm is taken", UNPLACED)
     with Path(text).open("rb") as file:
         head = file.read(8)
     kind = next((name for magic, name in _PICTURES if head.startswith(magic)), "image")
-    source = Source(path=text, format=kind, files=(text,), notes=(note,))
+    source = Source(path=text, format=kind, files=(text,), notes=notes)
     if len(array) == 1:
         return Volume(array[0], source=source)
     return Volume(array, axes="CDHW", source=source)

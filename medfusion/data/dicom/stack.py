@@ -11,6 +11,7 @@ import numpy as np
 from medfusion.data.dicom.frames import Frame
 from medfusion.data.dicom.geometry import SHIFT, Floats, affine, angle, shear, slice_normal, spread
 from medfusion.data.dicom.grouping import Group, names
+from medfusion.data.volume import UNPLACED
 
 LISTED = 5
 
@@ -130,9 +131,7 @@ def _unplaced(group: Group) -> Stack:
         matrix[:3, 2] = slice_normal(first.orientation) * (distance or 1.0)
         notes.append("the place in the patient is unknown (no positions); the origin is 0, 0, 0")
     else:
-        notes.append(
-            "the place and orientation in the patient are unknown; the affine holds spacing only"
-        )
+        notes.append(f"{UNPLACED}; the affine holds spacing only")
     return Stack(matrix, False, None, notes)
 
 
