@@ -11,7 +11,7 @@ use super::samples::{self, Output, Scale};
 use super::source::Source;
 use super::syntax::Compression;
 use super::{DicomError, deflate};
-use crate::codec::{self, Decoded, Stored};
+use crate::codec::{self, Codec, Decoded, FrameShape, Stored};
 
 /// Files up to this size are read at once: header and pixels in one call.
 const WHOLE: u64 = 4 << 20;
@@ -237,6 +237,14 @@ impl Frames {
             }
             Compression::None | Compression::Unknown => return Err(DicomError::NoPixels),
         };
+        if format.bits_allocated == 1 && codec == Codec::Rle {
+            // Single bits are packed before they are compressed: a row of bytes to the codec.
+            let columns = format.values().div_ceil(8);
+            let shape = FrameShape { rows: 1, columns, samples: 1, ..format.shape() };
+            codec::decode_into(codec, bytes, &shape, decoded)?;
+            samples::unpack(host_bytes(&mut decoded.stored), 0, first, format.values());
+            return Ok((first, 0));
+        }
         codec::decode_into(codec, bytes, &format.shape(), decoded)?;
         let values = host_bytes(&mut decoded.stored);
         if values.len() != format.values() * format.kind.bytes() {
