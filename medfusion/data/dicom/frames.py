@@ -98,8 +98,8 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
     get = header.get
 
     def text(key: str) -> str:
-        value = get(key) or ""
-        return known.setdefault(value, value)
+        value: str = get(key) or ""
+        return str(known.setdefault(value, value))
 
     def vector(key: str, count: int) -> tuple[float, ...] | None:
         value = floats(get(key), count)
