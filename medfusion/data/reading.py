@@ -28,7 +28,6 @@ _FOREIGN = (
     (b"PK\x03\x04", "a ZIP archive: unpack it"),
     (b"\x89HDF", "an HDF5 file"),
     (b"%PDF", "a PDF document"),
-    (b"\0\0\0\x01\0\0", "an MGH file: convert it to NIfTI"),
 )
 
 
@@ -106,13 +105,16 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     plain = _inflated(head) if head.startswith(b"\x1f\x8b") else head
     if plain[344:348] in (b"n+1\0", b"ni1\0") or plain[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
+    # FreeSurfer's MGH: version 1, then four lengths.
+    if plain.startswith(b"\0\0\0\x01\0\0") and text.lower().endswith((".mgh", ".mgz")):
+        return "nifti"
     if any(head.startswith(magic) for magic, _ in _PICTURES):
         return "image"
     name = text.lower().removesuffix(".gz")
     # The second file of a pair holds voxels only; its name has to do.
     if name.endswith(".img") and _has_header(text):
         return "nifti"
-    return "nifti" if name.endswith((".nii", ".hdr")) else ""
+    return "nifti" if name.endswith((".nii", ".nii.bz2", ".hdr")) else ""
 
 
 def _inflated(head: bytes) -> bytes:
