@@ -24,7 +24,7 @@ _FOREIGN = (
     (b"NRRD", "an NRRD file"),
     (b"ObjectType", "a MetaImage header"),
     (b"NDims", "a MetaImage header"),
-    (b"\x93NUMPY", "a NumPy array, which has no affine: Volume(np.load(path), affine) takes it"),
+    (b"\x93NUMPY", "a NumPy array, which has no affine: load it and make a Volume of it"),
     (b"PK\x03\x04", "a ZIP archive: unpack it"),
     (b"\x89HDF", "an HDF5 file"),
     (b"%PDF", "a PDF document"),

@@ -100,22 +100,20 @@ def _type(dtype: str, frames: Sequence[Frame]) -> np.dtype[Any]:
 
 def _check_size(frames: Sequence[Frame], wanted: np.dtype[Any]) -> None:
     """Refuse, before memory is taken, what the files cannot hold."""
+    first = frames[0]
+    pixels = first.rows * first.columns * first.samples
+    if pixels * len(frames) * max(wanted.itemsize, 4) <= TRUSTED:
+        return
     sizes: dict[str, int] = {}
     needed: dict[str, int] = {}
-    total = 0
     for frame in frames:
-        pixels = frame.rows * frame.columns * frame.samples
-        total += pixels * max(wanted.itemsize, 4)
-        bits = pixels * max(frame.allocated, 1)
         if frame.file not in sizes:
             try:
                 sizes[frame.file] = os.stat(frame.file).st_size  # noqa: PTH116
             except OSError as error:
                 msg = f"{frame.file}: cannot be opened ({error.strerror or error})"
                 raise VolumeReadError(msg) from error
-        needed[frame.file] = needed.get(frame.file, 0) + bits
-    if total <= TRUSTED:
-        return
+        needed[frame.file] = needed.get(frame.file, 0) + pixels * max(frame.allocated, 1)
     for frame in frames:
         size, bits = sizes[frame.file], needed[frame.file]
         most = 1.5 if frame.syntax in UNCOMPRESSED else MOST_COMPRESSED
