@@ -78,7 +78,7 @@ def scan_files(files: Sequence[str], found: Scan, *, threads: int = 0) -> Scan:
             else:
                 try:
                     found.frames += frames_of(file, header, known)
-                except ValueError as error:
+                except (ValueError, OSError) as error:
                     found.damaged.append((file, str(error)))
     return found
 
