@@ -10,6 +10,8 @@ __all__ = [
     "DicomUnsupportedError",
     "FrameDecodeError",
     "ImageDecodeError",
+    "NiftiForeignError",
+    "NiftiReadError",
     "__version__",
     "auc",
     "augment_images",
@@ -20,10 +22,13 @@ __all__ = [
     "decode_images",
     "dicom_headers",
     "hash_files",
+    "nifti_facts",
     "probe_image",
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
+    "read_nifti",
+    "read_nifti_batch",
     "show_dicom",
 ]
 
@@ -45,7 +50,6 @@ def decode_frame(
     bits_stored: int = 16,
     signed: bool = False,
 ) -> NDArray[Any]: ...
-
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
     out: NDArray[np.float32],
@@ -66,6 +70,21 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+
+class NiftiReadError(ValueError): ...
+class NiftiForeignError(NiftiReadError): ...
+
+def read_nifti(
+    path: str | os.PathLike[str],
+    dtype: str = "float32",
+    region: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None,
+) -> tuple[NDArray[Any], dict[str, Any]]: ...
+def nifti_facts(path: str | os.PathLike[str]) -> dict[str, Any]: ...
+def read_nifti_batch(
+    paths: Sequence[str | os.PathLike[str]],
+    out: NDArray[np.float32],
+    threads: int = 0,
+) -> list[list[list[float]] | str]: ...
 def auc(target: NDArray[np.uint8], score: NDArray[np.float64]) -> float: ...
 def bootstrap_auc(
     target: NDArray[np.uint8],

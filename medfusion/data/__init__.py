@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medfusion.data.dicom.series import find_series as find_series
     from medfusion.data.images import read_image as read_image
     from medfusion.data.loader import Loader as Loader
+    from medfusion.data.nifti import write_nifti as write_nifti
     from medfusion.data.preprocessing import Preprocessing as Preprocessing
     from medfusion.data.reading import read_volume as read_volume
     from medfusion.data.table import Table as Table
@@ -38,6 +39,7 @@ _HOMES = {
     "read_image": "images",
     "read_table": "table",
     "read_volume": "reading",
+    "write_nifti": "nifti",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "read_image",
     "read_table",
     "read_volume",
+    "write_nifti",
 ]
 
 

@@ -11,6 +11,7 @@ mod codec;
 mod dicom;
 mod images;
 mod interrupt;
+mod nifti;
 mod statistics;
 
 use pyo3::pymodule;
@@ -31,6 +32,10 @@ mod _rust {
     use super::images::{
         ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
         read_image,
+    };
+    #[pymodule_export]
+    use super::nifti::{
+        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
     };
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
