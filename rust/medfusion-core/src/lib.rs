@@ -6,6 +6,7 @@
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`dicom`]: DICOM headers, frames and their display.
 //! - [`hash`]: content hashes of files.
+//! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
@@ -13,5 +14,8 @@ pub mod dicom;
 pub mod hash;
 pub mod image;
 pub mod nifti;
+pub mod intensity;
 pub mod parallel;
 pub mod statistics;
+mod vector;
+pub mod volume;

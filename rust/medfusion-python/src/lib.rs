@@ -9,10 +9,13 @@
 
 mod codec;
 mod dicom;
+mod arrays;
 mod images;
+mod intensity;
 mod interrupt;
 mod nifti;
 mod statistics;
+mod volume;
 
 use pyo3::pymodule;
 
@@ -36,9 +39,14 @@ mod _rust {
     #[pymodule_export]
     use super::nifti::{
         NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
+    use super::intensity::{
+        equalize_slices, match_histogram, rescale_values, value_moments, value_quantiles,
+        value_range,
     };
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
+    #[pymodule_export]
+    use super::volume::{foreground_bounds, orient_volume, resample_nearest, resample_volume};
 
     /// The version of the Rust crates.
     #[pymodule_export]
