@@ -13,6 +13,14 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-backgrou
          "--disable-component-update", "--disable-sync", "--disable-gpu"]  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Decoded images of the tests, and of the processes they start, are kept apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDFUSION_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a network of its own; Playwright allows one at a time."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medfusion.data import inventory, target
 from medfusion.data import split as _split
+from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
 from medfusion.data.inventory import Inventory
 from medfusion.data.preprocessing import Preprocessing
@@ -103,16 +104,10 @@ class Cases:
         ids = _ids(table, data.id)
         base = Path(root) if root is not None else inventory.likely_root(table, data)
         table, ids, files, excluded = _readable(table, data, ids, base)
-        numeric, present = preprocessing.numeric(table)
         return cls(
-            spec=data,
-            table=table,
-            preprocessing=preprocessing,
+            **_features(data, table, preprocessing),
             ids=ids,
             files=files,
-            numeric=numeric,
-            numeric_present=present,
-            categorical=preprocessing.categorical(table),
             excluded=excluded,
             classes=tuple(preprocessing.classes if classes is None else classes),
         )
@@ -130,6 +125,11 @@ class Cases:
         """Bool [n, V], views in the order of `spec.images`."""
         views = [[path is not None for path in cells] for cells in self.files.paths.values()]
         return np.array(views, dtype=bool).reshape(len(views), len(self)).T
+
+    @functools.cached_property
+    def cache(self) -> Cache | None:
+        """Where decoded images are kept; None where that is switched off."""
+        return Cache.default(self.spec.cache_gigabytes)
 
     @property
     def table_present(self) -> NDArray[np.bool_]:
@@ -211,16 +211,10 @@ class Cohort(Cases):
         classes = wanted.classes(side == "train")
         if preprocessing is None:
             preprocessing = Preprocessing.fit(data, table, files.paths, train, classes)
-        numeric, present = preprocessing.numeric(table)
         return cls(
-            spec=data,
-            table=table,
-            preprocessing=preprocessing,
+            **_features(data, table, preprocessing),
             ids=ids,
             files=files,
-            numeric=numeric,
-            numeric_present=present,
-            categorical=preprocessing.categorical(table),
             excluded=excluded,
             classes=preprocessing.classes,
             groups=groups,
@@ -264,6 +258,19 @@ class Cohort(Cases):
         from medfusion.data.summary import summarise
 
         return summarise(self)
+
+
+def _features(data: Data, table: Table, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the fields of `Cases` that follow from a table and what was fitted."""
+    numeric, present = preprocessing.numeric(table)
+    return {
+        "spec": data,
+        "table": table,
+        "preprocessing": preprocessing,
+        "numeric": numeric,
+        "numeric_present": present,
+        "categorical": preprocessing.categorical(table),
+    }
 
 
 def _columns(data: Data, *, features_only: bool = False) -> list[tuple[str, str]]:

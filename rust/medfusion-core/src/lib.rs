@@ -3,11 +3,13 @@
 //!
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
-//! - [`hash`]: content hashes of files.
+//! - [`hash`]: content hashes of files, checksums of memory.
+//! - [`stamp`]: size and times of files.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
 pub mod hash;
 pub mod image;
 pub mod parallel;
+pub mod stamp;
 pub mod statistics;

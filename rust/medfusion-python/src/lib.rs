@@ -9,6 +9,7 @@
 
 mod images;
 mod interrupt;
+mod loading;
 mod statistics;
 
 use pyo3::pymodule;
@@ -20,9 +21,10 @@ mod _rust {
 
     #[pymodule_export]
     use super::images::{
-        ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
-        read_image,
+        ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
     };
+    #[pymodule_export]
+    use super::loading::{checksums, decode_samples, file_stamps, normalise_samples};
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
 
