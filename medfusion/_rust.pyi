@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DicomReadError",
+    "DicomUnsupportedError",
+    "FrameDecodeError",
     "ImageDecodeError",
     "__version__",
     "auc",
@@ -13,19 +16,38 @@ __all__ = [
     "build_profile",
     "check_images",
     "checksums",
+    "decode_frame",
     "decode_images",
     "decode_samples",
+    "dicom_headers",
     "file_stamps",
     "hash_files",
     "normalise_samples",
     "probe_image",
+    "read_dicom_frames",
+    "read_dicom_pixels",
     "read_image",
+    "show_dicom",
 ]
 
 __version__: Final[str]
 build_profile: Final[str]
 
+class FrameDecodeError(ValueError): ...
 class ImageDecodeError(ValueError): ...
+class DicomReadError(ValueError): ...
+class DicomUnsupportedError(DicomReadError): ...
+
+def decode_frame(
+    codec: str,
+    data: bytes,
+    rows: int,
+    columns: int,
+    samples: int = 1,
+    bits_allocated: int = 16,
+    bits_stored: int = 16,
+    signed: bool = False,
+) -> NDArray[Any]: ...
 
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
@@ -69,3 +91,21 @@ def bootstrap_auc(
     stratified: bool = False,
     threads: int = 0,
 ) -> NDArray[np.float64]: ...
+def dicom_headers(
+    paths: Sequence[str | os.PathLike[str]], threads: int = 0
+) -> list[dict[str, Any] | str]: ...
+def read_dicom_frames(
+    items: Sequence[tuple[str | os.PathLike[str], int]],
+    out: NDArray[Any],
+    scale: tuple[Sequence[float], Sequence[float]] | None = None,
+    threads: int = 0,
+) -> list[tuple[int, str]]: ...
+def read_dicom_pixels(
+    path: str | os.PathLike[str], frames: Sequence[int] | None = None
+) -> NDArray[Any]: ...
+def show_dicom(
+    path: str | os.PathLike[str],
+    frame: int = 0,
+    window: tuple[float, float] | None = None,
+    stored: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]: ...

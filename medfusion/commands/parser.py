@@ -165,8 +165,9 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     inspect = actions.add_parser(
         "inspect",
         help="say what a file or a folder is",
-        description="Say what a table, an image or a folder is.",
-        epilog="Example:\n  medfusion data inspect cohort.csv",
+        description="Say what a table, an image, a volume (NIfTI, DICOM) or a folder is, from headers "
+        "alone.",
+        epilog="Examples:\n  medfusion data inspect cohort.csv\n  medfusion data inspect study/",
         formatter_class=_Formatter,
         add_help=False,
     )

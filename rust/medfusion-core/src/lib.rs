@@ -5,9 +5,11 @@
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files, checksums of memory.
 //! - [`stamp`]: size and times of files.
+//! - [`dicom`]: DICOM headers, frames and their display.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
+pub mod dicom;
 pub mod hash;
 pub mod image;
 pub mod parallel;

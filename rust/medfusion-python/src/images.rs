@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
+use medfusion_core::hash;
 use medfusion_core::image::{self, BatchError, Image, Layout, Samples};
-use medfusion_core::{hash, parallel::Stopped};
 use numpy::{
     IntoPyArray, PyArray4, PyArrayMethods, PyReadwriteArray4, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::interrupt::detached;
+use crate::interrupt::{detached, stopped};
 
 create_exception!(
     medfusion._rust,
@@ -157,9 +157,4 @@ pub(crate) fn batch_error(error: BatchError) -> PyErr {
         BatchError::Stopped(error) => stopped(error),
         error => PyValueError::new_err(error.to_string()),
     }
-}
-
-/// The watcher's own exception comes first, so this is only met should it ever be lost.
-pub(crate) fn stopped(error: Stopped) -> PyErr {
-    PyKeyboardInterrupt::new_err(error.to_string())
 }

@@ -7,6 +7,8 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod codec;
+mod dicom;
 mod images;
 mod interrupt;
 mod loading;
@@ -19,6 +21,13 @@ use pyo3::pymodule;
 mod _rust {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::codec::{FrameDecodeError, decode_frame};
+    #[pymodule_export]
+    use super::dicom::{
+        DicomReadError, DicomUnsupportedError, dicom_headers, read_dicom_frames, read_dicom_pixels,
+        show_dicom,
+    };
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,

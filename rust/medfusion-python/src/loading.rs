@@ -13,8 +13,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::images::{batch_error, stopped, writeable};
-use crate::interrupt::detached;
+use crate::images::{batch_error, writeable};
+use crate::interrupt::{detached, stopped};
 
 /// Decode image files and resample them to one size, each in its own depth.
 ///
