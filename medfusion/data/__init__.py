@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from medfusion.data.dicom.series import find_series as find_series
     from medfusion.data.images import read_image as read_image
     from medfusion.data.loader import Loader as Loader
+    from medfusion.data.prefetch import Pictures as Pictures
+    from medfusion.data.prefetch import PrefetchLoader as PrefetchLoader
     from medfusion.data.preprocessing import Preprocessing as Preprocessing
     from medfusion.data.reading import read_volume as read_volume
     from medfusion.data.table import Table as Table
@@ -28,6 +30,8 @@ _HOMES = {
     "Check": "checks",
     "Cohort": "cohort",
     "Loader": "loader",
+    "Pictures": "prefetch",
+    "PrefetchLoader": "prefetch",
     "Preprocessing": "preprocessing",
     "SeriesInfo": "dicom.series",
     "Source": "volume",
@@ -46,6 +50,8 @@ __all__ = [
     "Check",
     "Cohort",
     "Loader",
+    "Pictures",
+    "PrefetchLoader",
     "Preprocessing",
     "SeriesInfo",
     "Source",

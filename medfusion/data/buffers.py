@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _KEPT = 8
+_FLOAT32 = np.dtype(np.float32)
 
 
 class BufferPool:
-    """Gives float32 tensors whose memory comes back by itself.
+    """Gives tensors whose memory comes back by itself.
 
     With a GPU the memory is pinned; PyTorch's own allocator uses it again then, as it alone knows
     when a copy to the GPU is done.
@@ -32,22 +34,23 @@ class BufferPool:
     """
 
     def __init__(self) -> None:
-        self._idle: dict[int, list[NDArray[np.float32]]] = {}
+        self._idle: dict[int, list[NDArray[np.uint8]]] = {}
 
-    def take(self, shape: tuple[int, ...]) -> Tensor:
-        """Return a tensor of a shape; what is in it is left from before."""
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT32) -> Tensor:
+        """Return a tensor of a shape and type; what is in it is left from before."""
+        count = math.prod(shape) * dtype.itemsize
         if torch.cuda.is_available():
-            return torch.empty(shape, pin_memory=True)
-        count = math.prod(shape)
+            pinned = torch.empty(count, dtype=torch.uint8, pin_memory=True)
+            return pinned.view(torch.from_numpy(np.empty(0, dtype)).dtype).view(shape)
         idle = self._idle.setdefault(count, [])
-        base = idle.pop() if idle else np.empty(count, np.float32)
-        view = base.reshape(shape)
+        base = idle.pop() if idle else np.empty(count, np.uint8)
+        view = base.view(dtype).reshape(shape)
         # The tensor's storage holds the view; when the last tensor of it goes, so does the view.
         weakref.finalize(view, _give_back(idle, base)).atexit = False
         return torch.from_numpy(view)
 
 
-def _give_back(idle: list[NDArray[np.float32]], base: NDArray[np.float32]) -> Callable[[], None]:
+def _give_back(idle: list[NDArray[np.uint8]], base: NDArray[np.uint8]) -> Callable[[], None]:
     def give_back() -> None:
         if len(idle) < _KEPT:
             idle.append(base)
