@@ -10,6 +10,8 @@ __all__ = [
     "DicomUnsupportedError",
     "FrameDecodeError",
     "ImageDecodeError",
+    "NiftiForeignError",
+    "NiftiReadError",
     "__version__",
     "auc",
     "bootstrap_auc",
@@ -22,11 +24,14 @@ __all__ = [
     "dicom_headers",
     "file_stamps",
     "hash_files",
+    "nifti_facts",
     "normalise_samples",
     "probe_image",
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
+    "read_nifti",
+    "read_nifti_batch",
     "show_dicom",
 ]
 
@@ -81,6 +86,21 @@ def checksums(blocks: Sequence[NDArray[np.uint8]], threads: int = 0) -> list[int
 def file_stamps(
     paths: Sequence[str | os.PathLike[str]],
 ) -> list[tuple[int, int, int, int] | None]: ...
+
+class NiftiReadError(ValueError): ...
+class NiftiForeignError(NiftiReadError): ...
+
+def read_nifti(
+    path: str | os.PathLike[str],
+    dtype: str = "float32",
+    region: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None,
+) -> tuple[NDArray[Any], dict[str, Any]]: ...
+def nifti_facts(path: str | os.PathLike[str]) -> dict[str, Any]: ...
+def read_nifti_batch(
+    paths: Sequence[str | os.PathLike[str]],
+    out: NDArray[np.float32],
+    threads: int = 0,
+) -> list[list[list[float]] | str]: ...
 def auc(target: NDArray[np.uint8], score: NDArray[np.float64]) -> float: ...
 def bootstrap_auc(
     target: NDArray[np.uint8],

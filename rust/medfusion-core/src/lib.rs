@@ -2,6 +2,7 @@
 //! millions of draws.
 //!
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
+//! - [`nifti`]: NIfTI volumes read into the caller's memory, whole or in part.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files, checksums of memory.
 //! - [`stamp`]: size and times of files.
@@ -12,6 +13,7 @@ pub mod codec;
 pub mod dicom;
 pub mod hash;
 pub mod image;
+pub mod nifti;
 pub mod parallel;
 pub mod stamp;
 pub mod statistics;

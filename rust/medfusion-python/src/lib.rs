@@ -12,6 +12,7 @@ mod dicom;
 mod images;
 mod interrupt;
 mod loading;
+mod nifti;
 mod statistics;
 
 use pyo3::pymodule;
@@ -34,6 +35,10 @@ mod _rust {
     };
     #[pymodule_export]
     use super::loading::{checksums, decode_samples, file_stamps, normalise_samples};
+    #[pymodule_export]
+    use super::nifti::{
+        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
+    };
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
 
