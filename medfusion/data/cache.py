@@ -139,15 +139,12 @@ class Cache:
 
     def facts(self) -> dict[str, Any]:
         """Return where the file is, what it holds and when it was last used."""
+        facts = {"path": str(self.path), "bytes": 0, "arrays": 0, "last_used": None}
         with self._usable(make=False) as file:
-            segments = [] if file is None else file.segments
-            return {
-                "path": str(self.path),
-                "bytes": 0 if file is None else file.committed,
-                "arrays": 0 if file is None else len(file),
-                "last_used": max((part.used for part in segments), default=None),
-            }
-        return {"path": str(self.path), "bytes": 0, "arrays": 0, "last_used": None}
+            if file is not None:
+                used = max((part.used for part in file.segments), default=None)
+                facts |= {"bytes": file.committed, "arrays": len(file), "last_used": used}
+        return facts
 
     def clear(self) -> int:
         """Remove the file and return its bytes; a process that has it open keeps what it has."""
@@ -170,15 +167,21 @@ class Cache:
         if self._pid != os.getpid():  # a forked child: a thread that it lacks may hold the lock
             self._lock, self._file, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
-            try:
+            with self._failures():
                 if self._file is None and not self._off and (make or self.path.exists()):
                     self._file = self._open()
+            with self._failures():
                 yield self._file
-            except DamagedError as error:  # it is made anew when it is asked for next
-                self._close(f"{self.path} was damaged: {error}")
-            except OSError as error:
-                self._off = True
-                self._close(f"{error.filename or self.path}: {error.strerror or error}")
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedError as error:  # it is made anew when it is asked for next
+            self._close(f"{self.path} was damaged: {error}")
+        except OSError as error:
+            self._off = True
+            self._close(f"{error.filename or self.path}: {error.strerror or error}")
 
     def _open(self) -> CacheFile | None:
         folder = self.path.parent

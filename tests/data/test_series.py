@@ -295,7 +295,9 @@ def test_series_are_picked_by_uid_or_description(shared_data):
     for info in listed:
         expected = read_volume(os.path.dirname(info.files[0])).array
         for word in (info.uid, info.description, info.description[:5].upper(), info.uid[-20:]):
-            np.testing.assert_array_equal(read_volume(shared_data / MR, series=word).array, expected)
+            np.testing.assert_array_equal(
+                read_volume(shared_data / MR, series=word).array, expected
+            )
     with pytest.raises(VolumeReadError, match="no series has 'T2'"):
         read_volume(shared_data / MR, series="T2")
     with pytest.raises(VolumeReadError, match="fits 2 volumes"):
@@ -368,7 +370,10 @@ def test_acquisition_times_that_differ_by_slice_order_time_points(write_stack, t
 
 @pytest.mark.parametrize(
     ("key", "values", "word"),
-    [("EchoTime", [12, 96], "echo time: 12, 96 ms"), ("DiffusionBValue", [0, 800], "b-value: 0, 8")],
+    [
+        ("EchoTime", [12, 96], "echo time: 12, 96 ms"),
+        ("DiffusionBValue", [0, 800], "b-value: 0, 8"),
+    ],
 )
 def test_echoes_and_b_values_become_an_axis(write_stack, tmp_path, key, values, word):
     for value in reversed(values):
@@ -388,9 +393,7 @@ def test_magnitude_and_phase_are_two_volumes(write_stack, tmp_path):
 
 
 def test_an_incomplete_time_point_is_apart(write_stack, tmp_path):
-    paths = [
-        write_stack(range(4), prefix=f"t{t}_", TemporalPositionIdentifier=t) for t in range(3)
-    ]
+    paths = [write_stack(range(4), prefix=f"t{t}_", TemporalPositionIdentifier=t) for t in range(3)]
     paths[1][2].unlink()
     whole, part = find_series(tmp_path)
     assert (whole.axes, whole.shape) == ("TDHW", (2, 4, 4, 6))
