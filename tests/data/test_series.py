@@ -3,11 +3,12 @@
 import os
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -27,8 +28,8 @@ REAL = [CT, f"{MR}/11-T1post-18670", f"{MR}/36468-FLAIRreg-58706", f"{MR}/11_HCr
 
 def simpleitk(folder):
     """Read a series as SimpleITK does."""
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = sitk.ImageSeriesReader()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     return reader.Execute()
 
@@ -58,7 +59,9 @@ def test_real_series_equal_simpleitk(shared_data, name):
     volume = read_volume(shared_data / name)
     assert volume.array.dtype == np.float32
     assert volume.array.flags.c_contiguous
-    np.testing.assert_array_equal(volume.array, sitk.GetArrayFromImage(image).astype(np.float32))
+    np.testing.assert_array_equal(
+        volume.array, SimpleITK.GetArrayFromImage(image).astype(np.float32)
+    )
     np.testing.assert_allclose(volume.spacing, image.GetSpacing(), atol=1e-5)
     np.testing.assert_allclose(volume.origin, image.GetOrigin(), atol=1e-5)
     direction = np.array(image.GetDirection()).reshape(3, 3)
@@ -93,7 +96,7 @@ def test_hounsfield_units_and_source(shared_data):
     assert volume.source.modality == "CT"
     assert volume.source.reader == "medfusion"
     assert volume.source.format == "DICOM, Implicit VR Little Endian"
-    assert all(os.path.isfile(file) for file in volume.source.files)
+    assert all(Path(file).is_file() for file in volume.source.files)
 
 
 def test_grouping_is_that_of_headers_read_by_pydicom(shared_data, monkeypatch):
@@ -223,7 +226,7 @@ def test_a_removed_slice_of_a_real_series_is_named(shared_data, tmp_path):
     for file in (shared_data / CT).glob("*.dcm"):
         shutil.copy(file, tmp_path)
     order = read_volume(tmp_path).source.files
-    os.unlink(order[12])
+    Path(order[12]).unlink()
     with pytest.warns(GeometryWarning, match="1 slice is missing"):
         volume = read_volume(tmp_path)
     assert len(volume.array) == 29
@@ -293,7 +296,7 @@ def test_several_series_are_an_error_that_lists_them(shared_data):
 def test_series_are_picked_by_uid_or_description(shared_data):
     listed = find_series(shared_data / MR)
     for info in listed:
-        expected = read_volume(os.path.dirname(info.files[0])).array
+        expected = read_volume(Path(info.files[0]).parent).array
         for word in (info.uid, info.description, info.description[:5].upper(), info.uid[-20:]):
             np.testing.assert_array_equal(
                 read_volume(shared_data / MR, series=word).array, expected
@@ -458,7 +461,7 @@ def test_types(write_stack, tmp_path):
     assert read_volume(folder, dtype="int16").array[0, 0, 0] == -1024
     with pytest.raises(VolumeReadError, match="uint16 does not hold"):
         read_volume(folder, dtype="uint16")
-    with pytest.raises(VolumeReadError, match="is not"):
+    with pytest.raises(ValueError, match="dtype is 'string'"):
         read_volume(folder, dtype="string")
     for dtype in (np.uint8, np.int8, np.uint16, np.int16):
         name = np.dtype(dtype).name
@@ -598,7 +601,7 @@ def test_other_files_links_and_folders_do_no_harm(write_stack, write_slice, tmp_
     del data.PixelData
     data.save_as(folder / "sr")
     found = scan(folder)
-    assert {os.path.basename(path) for path in found.other} == {"notes.txt", "empty", "DICOMDIR"}
+    assert {Path(path).name for path in found.other} == {"notes.txt", "empty", "DICOMDIR"}
     assert found.imageless == {"SR": 1}
     volume = read_volume(folder)
     assert volume.array.shape == (4, 4, 6)
