@@ -22,17 +22,27 @@ __all__ = [
     "decode_images",
     "decode_samples",
     "dicom_headers",
+    "equalize_slices",
     "file_stamps",
+    "foreground_bounds",
     "hash_files",
+    "match_histogram",
     "nifti_facts",
     "normalise_samples",
+    "orient_volume",
     "probe_image",
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
     "read_nifti",
     "read_nifti_batch",
+    "resample_nearest",
+    "resample_volume",
+    "rescale_values",
     "show_dicom",
+    "value_moments",
+    "value_quantiles",
+    "value_range",
 ]
 
 __version__: Final[str]
@@ -129,3 +139,70 @@ def show_dicom(
     window: tuple[float, float] | None = None,
     stored: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]: ...
+def orient_volume(
+    volume: NDArray[Any],
+    out: NDArray[Any],
+    axes: tuple[int, int, int],
+    flips: tuple[bool, bool, bool],
+    threads: int = 0,
+) -> None: ...
+def resample_volume(
+    volume: NDArray[Any],
+    out: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    outside: float | None = None,
+    clip: tuple[float, float] | None = None,
+    normalise: str | None = None,
+    to: tuple[float, float] = ...,
+    per_item: bool = True,
+    threads: int = 0,
+) -> list[tuple[float, float]]: ...
+def resample_nearest(
+    volume: NDArray[Any],
+    out: NDArray[Any],
+    matrix: NDArray[np.float64],
+    outside: int | None = None,
+    threads: int = 0,
+) -> None: ...
+def foreground_bounds(
+    volume: NDArray[Any], above: float, threads: int = 0
+) -> list[list[int]] | None: ...
+def value_range(values: NDArray[Any], threads: int = 0) -> tuple[float, float] | None: ...
+def value_moments(
+    values: NDArray[Any],
+    mask: NDArray[np.uint8] | None = None,
+    nonzero: bool = False,
+    threads: int = 0,
+) -> tuple[int, float, float] | None: ...
+def value_quantiles(
+    values: NDArray[Any], fractions: Sequence[float], threads: int = 0
+) -> list[float] | None: ...
+def rescale_values(
+    values: NDArray[Any],
+    out: NDArray[np.float32] | None,
+    subtract: float = 0.0,
+    divide: float = 1.0,
+    clamp: tuple[float, float] | None = None,
+    multiply: float = 1.0,
+    add: float = 0.0,
+    keep_zero: bool = False,
+    threads: int = 0,
+) -> None: ...
+def match_histogram(
+    values: NDArray[Any],
+    out: NDArray[np.float32],
+    reference: NDArray[np.float64],
+    fractions: NDArray[np.float64],
+    threads: int = 0,
+) -> None: ...
+def equalize_slices(
+    values: NDArray[np.float32],
+    out: NDArray[np.float32],
+    size: tuple[int, int],
+    tiles: tuple[int, int],
+    clip: float,
+    bins: int,
+    low: float,
+    high: float,
+    threads: int = 0,
+) -> None: ...

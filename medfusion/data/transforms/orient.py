@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medfusion import _rust, spec
 from medfusion.data.transforms.base import VolumeTransform
-from medfusion.data.transforms.output import target
+from medfusion.data.transforms.output import bits_of, separate, target
 from medfusion.data.volume import Volume, orientation_of
 from medfusion.registry import register
 
@@ -47,16 +47,10 @@ class Orient(VolumeTransform[spec.Orient]):
         axes, flips = turn(volume.affine, self.spec.axes)
         affine, size = turned(volume.affine, volume.size, axes, flips)
         shape = (*volume.array.shape[:-3], *size[::-1])
+        separate(out, volume.array)
         array = np.ascontiguousarray(volume.array)
         result = target(out, shape, array.dtype)
-        bits = np.dtype(f"u{array.dtype.itemsize}")
-        _rust.orient_volume(
-            array.view(bits).reshape(-1, *array.shape[-3:]),
-            result.view(bits).reshape(-1, *shape[-3:]),
-            axes,
-            flips,
-            threads=threads,
-        )
+        _rust.orient_volume(bits_of(array), bits_of(result), axes, flips, threads=threads)
         return volume.replace(array=result, affine=affine)
 
 

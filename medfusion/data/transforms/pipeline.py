@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -149,17 +150,15 @@ class Pipeline:
             keys: The key of each.
             threads: 0 for all cores.
         """
-        from medfusion import _rust
-
-        workers = min(_rust.thread_count(threads), max(len(volumes), 1))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        workers = min(threads or cores or 1, max(len(volumes), 1))
         drawn: Sequence[SampleKey | None] = keys if keys is not None else [None] * len(volumes)
         if len(drawn) != len(volumes):
             msg = f"{len(volumes)} samples, but {len(drawn)} keys"
             raise TransformError(msg)
         if workers == 1:
             return [
-                self.apply(one, key=key, threads=1)
-                for one, key in zip(volumes, drawn, strict=True)
+                self.apply(one, key=key, threads=1) for one, key in zip(volumes, drawn, strict=True)
             ]
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(lambda v, k: self.apply(v, key=k, threads=1), volumes, drawn))
@@ -186,12 +185,14 @@ class Pipeline:
             SpecError: The record is not one of this version.
         """
         if record.get("version") != VERSION:
-            msg = f"the record has version {record.get('version')!r}: this MedFusion reads {VERSION}"
+            msg = (
+                f"the record has version {record.get('version')!r}: this MedFusion reads {VERSION}"
+            )
             raise SpecError(msg)
         entries = record["transforms"]
         pipeline = cls([entry["spec"] for entry in entries])
         key = SampleKey(*record["key"]) if record.get("key") is not None else None
-        applied = pipeline._run(volume, key, entries, threads)  # noqa: SLF001 - its own class
+        applied = pipeline._run(volume, key, entries, threads)
         return applied.volumes[_SOLE] if isinstance(volume, Volume) else applied.volumes
 
     def _run(

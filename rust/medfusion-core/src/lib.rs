@@ -7,13 +7,17 @@
 //! - [`hash`]: content hashes of files, checksums of memory.
 //! - [`stamp`]: size and times of files.
 //! - [`dicom`]: DICOM headers, frames and their display.
+//! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
 pub mod dicom;
 pub mod hash;
 pub mod image;
+pub mod intensity;
 pub mod nifti;
 pub mod parallel;
 pub mod stamp;
 pub mod statistics;
+mod vector;
+pub mod volume;

@@ -7,13 +7,16 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod arrays;
 mod codec;
 mod dicom;
 mod images;
+mod intensity;
 mod interrupt;
 mod loading;
 mod nifti;
 mod statistics;
+mod volume;
 
 use pyo3::pymodule;
 
@@ -34,6 +37,11 @@ mod _rust {
         ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
     };
     #[pymodule_export]
+    use super::intensity::{
+        equalize_slices, match_histogram, rescale_values, value_moments, value_quantiles,
+        value_range,
+    };
+    #[pymodule_export]
     use super::loading::{checksums, decode_samples, file_stamps, normalise_samples};
     #[pymodule_export]
     use super::nifti::{
@@ -41,6 +49,8 @@ mod _rust {
     };
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
+    #[pymodule_export]
+    use super::volume::{foreground_bounds, orient_volume, resample_nearest, resample_volume};
 
     /// The version of the Rust crates.
     #[pymodule_export]
