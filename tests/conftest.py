@@ -33,6 +33,22 @@ def browser():
 
 
 @pytest.fixture(scope="session")
+def stop_after():
+    """Make a callback that asks a run to stop after a step: stop_after(run, step)."""
+    from medfusion.training import callbacks
+
+    class StopAfter(callbacks.Callback):
+        def __init__(self, run, step):
+            self.run, self.step = run, step
+
+        def on_step_end(self, _engine, report):
+            if report.step == self.step:
+                self.run.stop()
+
+    return StopAfter
+
+
+@pytest.fixture(scope="session")
 def shared_data():
     """Folder of small real data; tests that need it are skipped where it is absent."""
     if not SHARED.is_dir():

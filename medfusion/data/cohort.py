@@ -61,6 +61,7 @@ class Cases:
         categorical: int64 [n, K]; 0 missing, 1 not seen in training, from 2 on known values.
         excluded: Rows that were left out, and why.
         classes: Classes of the target in order; empty for a regression.
+        cache: Where decoded images are kept; None keeps none.
     """
 
     spec: Data
@@ -73,6 +74,7 @@ class Cases:
     categorical: NDArray[np.int64]
     excluded: list[Exclusion]
     classes: tuple[str, ...]
+    cache: Cache | None = None
 
     @classmethod
     def load(
@@ -103,9 +105,11 @@ class Cases:
         table.require(_columns(data, features_only=True))
         ids = _ids(table, data.id)
         base = Path(root) if root is not None else inventory.likely_root(table, data)
-        table, ids, files, excluded = _readable(table, data, ids, base)
+        cache = Cache.default(data.cache_gigabytes)
+        table, ids, files, excluded = _readable(table, data, ids, base, cache)
         return cls(
             **_features(data, table, preprocessing),
+            cache=cache,
             ids=ids,
             files=files,
             excluded=excluded,
@@ -125,11 +129,6 @@ class Cases:
         """Bool [n, V], views in the order of `spec.images`."""
         views = [[path is not None for path in cells] for cells in self.files.paths.values()]
         return np.array(views, dtype=bool).reshape(len(views), len(self)).T
-
-    @functools.cached_property
-    def cache(self) -> Cache | None:
-        """Where decoded images are kept; None where that is switched off."""
-        return Cache.default(self.spec.cache_gigabytes)
 
     @property
     def table_present(self) -> NDArray[np.bool_]:
@@ -197,7 +196,8 @@ class Cohort(Cases):
         table.require(_columns(data))
         ids = _ids(table, data.id)
         root = table.path.parent if data.root is None else experiment.folder / data.root
-        table, ids, files, excluded = _readable(table, data, ids, root)
+        cache = Cache.default(data.cache_gigabytes)
+        table, ids, files, excluded = _readable(table, data, ids, root, cache)
         groups = _groups(table, data, ids)
         wanted = target.read_target(table, data.target, ids)
         if split is not None:
@@ -210,9 +210,10 @@ class Cohort(Cases):
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes)
+            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes, cache)
         return cls(
             **_features(data, table, preprocessing),
+            cache=cache,
             ids=ids,
             files=files,
             excluded=excluded,
@@ -330,10 +331,10 @@ def _groups(table: Table, data: Data, ids: list[str]) -> list[str]:
 
 
 def _readable(
-    table: Table, data: Data, ids: list[str], root: Path
+    table: Table, data: Data, ids: list[str], root: Path, cache: Cache | None
 ) -> tuple[Table, list[str], Inventory, list[Exclusion]]:
     """Leave out rows whose image cannot be read where that is wanted, else stop."""
-    files = inventory.take_stock(table, data, root)
+    files = inventory.take_stock(table, data, root, cache)
     if not files.problems:
         return table, ids, files, []
     if not data.skip_unreadable:

@@ -16,6 +16,7 @@ import torch
 from medfusion import _rust
 from medfusion.data import Cases, Cohort, Loader, samples
 from medfusion.data import loader as module
+from medfusion.data.cache import Cache
 from medfusion.data.samples import ImageSamples
 from medfusion.errors import ImageReadError
 from medfusion.spec import Experiment
@@ -43,6 +44,11 @@ def copies(batches):
         (batch.row.tolist(), {name: image.clone() for name, image in batch.images.items()})
         for batch in batches
     ]
+
+
+def with_cache(cohort):
+    """The cohort with the cache that is the default now."""
+    return dataclasses.replace(cohort, cache=Cache.default(1.0))
 
 
 def same(first, second):
@@ -244,20 +250,19 @@ def test_cases_without_target_and_tables_without_images(cohort, plain, experimen
 def test_the_cache_changes_nothing(cohort, tmp_path, monkeypatch):
     """Decoded, taken from the cache, and taken from it by another loader: bit for bit the same."""
     monkeypatch.setenv("MEDFUSION_CACHE", str(tmp_path))
-    again = dataclasses.replace(cohort)  # with a cache of its own
+    again = with_cache(cohort)
     first = loader(again)
     wanted = copies(first.epoch(0))
     assert again.cache.facts()["arrays"] > 0
     assert same(copies(first.epoch(0)), wanted)
-    assert same(copies(loader(dataclasses.replace(cohort)).epoch(0)), wanted)
-    off = dataclasses.replace(cohort, spec=cohort.spec.model_copy(update={"cache_gigabytes": 0.0}))
-    assert off.cache is None
+    assert same(copies(loader(with_cache(cohort)).epoch(0)), wanted)
+    off = dataclasses.replace(cohort, cache=None)
     assert same(copies(loader(off).epoch(0)), wanted)
 
 
 def test_what_is_cached_is_not_decoded_again(cohort, tmp_path, monkeypatch):
     monkeypatch.setenv("MEDFUSION_CACHE", str(tmp_path))
-    made = loader(dataclasses.replace(cohort))
+    made = loader(with_cache(cohort))
     copies(made.epoch(0))
     decoded = []
     decode = samples._rust.decode_samples
@@ -272,7 +277,7 @@ def test_what_is_cached_is_not_decoded_again(cohort, tmp_path, monkeypatch):
 
     monkeypatch.setattr(samples, "_rust", Spy())
     copies(made.epoch(1))
-    copies(loader(dataclasses.replace(cohort)).epoch(2))
+    copies(loader(with_cache(cohort)).epoch(2))
     assert decoded == []
 
 

@@ -21,10 +21,12 @@ from medfusion.data import Pictures, PrefetchLoader, prefetch, volume_samples
 from medfusion.data.ahead import NAME, work_ahead
 from medfusion.data.buffers import BufferPool
 from medfusion.data.cache import Cache
-from medfusion.data.transforms.pipeline import Pipeline
+from medfusion.data.reading import read_volume
+from medfusion.data.transforms import Crop, MinMax, Orient, Pipeline
 from medfusion.data.volume import Volume
 from medfusion.errors import ImageReadError, InputError, TransformError
 from medfusion.spec import Augmentation
+from medfusion.spec.base import Spec
 
 GREY = Pictures(size=(16, 20), channels=1, mean=(0.5,), std=(0.25,))
 
@@ -184,7 +186,7 @@ def test_a_volume_comes_from_the_cache_with_all_that_is_known_of_it(volumes, cac
     assert PrefetchLoader([volumes[0]["image"]], cache=cache).epoch(0).__next__()["image"].any()
 
 
-def test_volumes_of_one_slice_can_be_flat(pictures):
+def test_volumes_of_one_slice_can_be_flat():
     def shape(**settings):
         volume = Volume(np.zeros((1, 4, 5), np.float32))
         return next(iter(PrefetchLoader([volume] * 2, batch_size=2, **settings)))["image"].shape
@@ -324,7 +326,7 @@ def test_a_forked_child_makes_its_batches_itself(pictures, volumes, cache):
         assert same([list(batches)], [whole[1:]])
 
 
-def test_ctrl_c_while_waiting_ends_at_once(tmp_path):
+def test_ctrl_c_while_waiting_ends_at_once():
     program = """
 import os, signal, threading, time
 from medfusion.data.ahead import work_ahead
@@ -416,18 +418,42 @@ def test_batches_that_are_kept_stay_as_they_are(pictures):
     assert same([held], [epochs(loader, 1)[0]])
 
 
-def test_a_pipeline_is_cached_up_to_its_first_random_transform(volumes, cache):
-    calls = []
+class Shift:
+    """A random transform: adds what it draws."""
 
-    class Twice:
-        spec = None
+    spec = Spec()
 
-        def __call__(self, volume):
-            calls.append("twice")
-            return double(volume)
+    def draw(self, key, size):  # noqa: ARG002
+        return {"by": float(np.random.default_rng(list(key)).random())}
 
-    assert isinstance(volume_samples._parts(double)[1], type(double))
-    assert volume_samples._parts(None) == (None, None)
-    first, rest = volume_samples._parts(Pipeline([]))
-    assert first is None
-    assert rest is None
+    def apply(self, volume, drawn):
+        return volume.replace(array=volume.array + np.float32(drawn["by"]))
+
+
+def test_a_pipeline_is_cached_up_to_its_first_random_transform(volumes, cache, monkeypatch):
+    pipeline = Pipeline([Orient("RAS"), MinMax(), Shift(), Crop(size=(2, 2, 2))])
+    first, rest = volume_samples._parts(pipeline)
+    assert [type(step) for step in first.transforms] == [Orient, MinMax]
+    assert [type(step) for step in rest.transforms] == [Shift, Crop]
+    assert volume_samples._parts(Pipeline([Orient("RAS")]))[1] is None
+    assert volume_samples._parts(Pipeline([Shift()]))[0] is None
+    assert volume_samples._parts(double) == (None, double)
+
+    settings = {"batch_size": 2, "labels": ["mask"], "shuffle": True, "seed": 3}
+    wanted = epochs(PrefetchLoader(volumes, pipeline, cache=0, **settings))
+    prepared = Pipeline(pipeline.transforms[:2])
+    row = wanted[1][0]["index"][0].item()
+    volume = prepared(read_volume(volumes[row]["image"]))
+    whole = volume.array + np.float32(Shift().draw((3, 1, row), None)["by"])
+    crop = Pipeline([Crop(size=(2, 2, 2))])(volume.replace(array=whole))
+    np.testing.assert_array_equal(wanted[1][0]["image"][0, 0].numpy(), crop.array)
+    assert same(epochs(PrefetchLoader(volumes, pipeline, cache=cache, **settings)), wanted)
+
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(volume_samples.VolumeSamples, "_read", fail)
+    assert same(epochs(PrefetchLoader(volumes, pipeline, cache=cache, **settings)), wanted)
+    other = Pipeline([Orient("RAS"), MinMax(low=-1), Shift(), Crop(size=(2, 2, 2))])
+    with pytest.raises(TransformError, match="AssertionError"):
+        list(PrefetchLoader(volumes, other, cache=cache, **settings))
