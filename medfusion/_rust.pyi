@@ -14,19 +14,21 @@ __all__ = [
     "NiftiReadError",
     "__version__",
     "auc",
-    "augment_images",
     "bootstrap_auc",
     "build_profile",
     "check_images",
+    "checksums",
     "decode_frame",
     "decode_images",
+    "decode_samples",
     "dicom_headers",
-    "hash_files",
-    "nifti_facts",
     "equalize_slices",
+    "file_stamps",
     "foreground_bounds",
     "hash_files",
     "match_histogram",
+    "nifti_facts",
+    "normalise_samples",
     "orient_volume",
     "probe_image",
     "read_dicom_frames",
@@ -38,6 +40,7 @@ __all__ = [
     "resample_nearest",
     "resample_volume",
     "rescale_values",
+    "show_dicom",
     "value_moments",
     "value_quantiles",
     "value_range",
@@ -68,19 +71,31 @@ def decode_images(
     std: Sequence[float],
     threads: int = 0,
 ) -> list[tuple[int, str]]: ...
-def augment_images(
-    images: NDArray[np.float32],
-    out: NDArray[np.float32],
-    theta: NDArray[np.float32],
-    brightness: NDArray[np.float32],
-    contrast: NDArray[np.float32],
-    offset: NDArray[np.float32],
-    threads: int = 0,
-) -> None: ...
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+def decode_samples(
+    paths: Sequence[str | os.PathLike[str]],
+    channels: int,
+    height: int,
+    width: int,
+    threads: int = 0,
+) -> list[NDArray[Any] | str]: ...
+def normalise_samples(
+    images: Sequence[NDArray[Any] | None],
+    out: NDArray[np.float32],
+    mean: Sequence[float],
+    std: Sequence[float],
+    theta: NDArray[np.float32] | None = None,
+    brightness: NDArray[np.float32] | None = None,
+    contrast: NDArray[np.float32] | None = None,
+    threads: int = 0,
+) -> None: ...
+def checksums(blocks: Sequence[NDArray[np.uint8]], threads: int = 0) -> list[int]: ...
+def file_stamps(
+    paths: Sequence[str | os.PathLike[str]],
+) -> list[tuple[int, int, int, int] | None]: ...
 
 class NiftiReadError(ValueError): ...
 class NiftiForeignError(NiftiReadError): ...

@@ -4,8 +4,9 @@
 //! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
 //! - [`nifti`]: NIfTI volumes read into the caller's memory, whole or in part.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
+//! - [`hash`]: content hashes of files, checksums of memory.
+//! - [`stamp`]: size and times of files.
 //! - [`dicom`]: DICOM headers, frames and their display.
-//! - [`hash`]: content hashes of files.
 //! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
@@ -13,9 +14,10 @@ pub mod codec;
 pub mod dicom;
 pub mod hash;
 pub mod image;
-pub mod nifti;
 pub mod intensity;
+pub mod nifti;
 pub mod parallel;
+pub mod stamp;
 pub mod statistics;
 mod vector;
 pub mod volume;

@@ -7,12 +7,13 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments come from Python as owned values")]
 #![allow(clippy::doc_markdown, reason = "the documentation is that of the Python functions")]
 
+mod arrays;
 mod codec;
 mod dicom;
-mod arrays;
 mod images;
 mod intensity;
 mod interrupt;
+mod loading;
 mod nifti;
 mod statistics;
 mod volume;
@@ -33,15 +34,18 @@ mod _rust {
     };
     #[pymodule_export]
     use super::images::{
-        ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
-        read_image,
+        ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
     };
     #[pymodule_export]
-    use super::nifti::{
-        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
     use super::intensity::{
         equalize_slices, match_histogram, rescale_values, value_moments, value_quantiles,
         value_range,
+    };
+    #[pymodule_export]
+    use super::loading::{checksums, decode_samples, file_stamps, normalise_samples};
+    #[pymodule_export]
+    use super::nifti::{
+        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
     };
     #[pymodule_export]
     use super::statistics::{auc, bootstrap_auc};
