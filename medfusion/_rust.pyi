@@ -11,10 +11,15 @@ __all__ = [
     "auc",
     "augment_images",
     "bootstrap_auc",
+    "bootstrap_concordance",
     "build_profile",
+    "calibration_bins",
     "check_images",
+    "concordance",
     "decode_images",
+    "delong",
     "hash_files",
+    "permute_auc",
     "probe_image",
     "read_image",
 ]
@@ -54,3 +59,31 @@ def bootstrap_auc(
     stratified: bool = False,
     threads: int = 0,
 ) -> NDArray[np.float64]: ...
+def delong(
+    target: NDArray[np.uint8], scores: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def permute_auc(
+    target: NDArray[np.uint8],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    permutations: int,
+    seed: int,
+    threads: int = 0,
+) -> tuple[float, int]: ...
+def concordance(
+    time: NDArray[np.float64], event: NDArray[np.uint8], risk: NDArray[np.float64]
+) -> tuple[int, int, int]: ...
+def bootstrap_concordance(
+    time: NDArray[np.float64],
+    event: NDArray[np.uint8],
+    risk: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    replicates: int,
+    seed: int,
+    stratified: bool = False,
+    threads: int = 0,
+) -> NDArray[np.float64]: ...
+def calibration_bins(
+    target: NDArray[np.uint8], prob: NDArray[np.float64], bins: int, quantile: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...

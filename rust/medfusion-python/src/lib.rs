@@ -24,7 +24,10 @@ mod _rust {
         read_image,
     };
     #[pymodule_export]
-    use super::statistics::{auc, bootstrap_auc};
+    use super::statistics::{
+        auc, bootstrap_auc, bootstrap_concordance, calibration_bins, concordance, delong,
+        permute_auc,
+    };
 
     /// The version of the Rust crates.
     #[pymodule_export]
