@@ -87,7 +87,7 @@ pub fn delong<'py>(
     py: Python<'py>,
     target: &Bound<'py, PyAny>,
     scores: Vec<Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray2<f64>>)> {
+) -> PyResult<(Floats<'py>, Bound<'py, PyArray2<f64>>)> {
     let target: Vec<u8> = values(target, "target", "uint8")?;
     let scores: Vec<Vec<f64>> =
         scores.iter().map(|score| values(score, "score", "float64")).collect::<PyResult<_>>()?;
@@ -261,7 +261,8 @@ pub fn calibration_bins<'py>(
 }
 
 type Ints<'py> = Bound<'py, PyArray1<i64>>;
-type CalibrationBins<'py> = (Ints<'py>, Ints<'py>, Ints<'py>, Bound<'py, PyArray1<f64>>);
+type Floats<'py> = Bound<'py, PyArray1<f64>>;
+type CalibrationBins<'py> = (Ints<'py>, Ints<'py>, Ints<'py>, Floats<'py>);
 
 /// Returns memory for the replicates, or an error where a plain `vec!` would abort the process.
 fn room(replicates: usize) -> PyResult<Vec<f64>> {

@@ -350,7 +350,7 @@ mod tests {
     fn strata_are_drawn_apart_and_groups_together() {
         let order: Vec<u32> = (0..300).collect();
         let group: Vec<i64> = (0..300).map(|case| 7 * (case / 3)).collect();
-        let apart = |place: usize| place % 30 == 0;
+        let apart = |place: usize| place.is_multiple_of(30);
         let plan = Plan::new(&order, Some(&group), Some(&apart)).expect("good input");
         let mut draws = Draws::default();
         for replicate in 0..50 {
