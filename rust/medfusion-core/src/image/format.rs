@@ -86,11 +86,12 @@ pub(super) fn check_size(
     }
 }
 
-/// Returns `bytes` zeros, or an error where a plain `vec!` would abort the process.
-pub(super) fn allocate(bytes: usize) -> Result<Vec<u8>, ImageError> {
+/// Returns `count` zeros, or an error where a plain `vec!` would abort the process.
+pub(super) fn allocate<T: Copy + Default>(count: usize) -> Result<Vec<T>, ImageError> {
     let mut memory = Vec::new();
-    memory.try_reserve_exact(bytes).map_err(|_| ImageError::OutOfMemory { bytes })?;
-    memory.resize(bytes, 0);
+    let bytes = count.saturating_mul(size_of::<T>());
+    memory.try_reserve_exact(count).map_err(|_| ImageError::OutOfMemory { bytes })?;
+    memory.resize(count, T::default());
     Ok(memory)
 }
 

@@ -5,6 +5,7 @@
 
 mod augment;
 mod batch;
+mod chunks;
 mod colour;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod jpeg;
 mod orientation;
 mod png;
 mod resize;
+mod unfilter;
 
 pub use augment::{AugmentError, Changes, augment};
 pub use batch::{BatchError, Failure, Layout, check_images, decode_batch};
