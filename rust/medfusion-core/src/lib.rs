@@ -1,7 +1,7 @@
 //! The data core of MedFusion in pure Rust: images in, arrays out, and the statistics that need
 //! millions of draws.
 //!
-//! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
+//! - [`image`]: PNG, JPEG and TIFF files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
 //! - [`hash`]: content hashes of files.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.

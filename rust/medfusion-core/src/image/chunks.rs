@@ -26,7 +26,7 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Chunks<'_>, ImageError> {
         let (kind, content, after) = chunk(rest).ok_or(ImageError::Truncated(Format::Png))?;
         rest = after;
         match kind {
-            b"IDAT" | b"IEND" if !intact(kind, content, bytes, after) => {
+            b"IDAT" | b"IEND" if !intact(*kind, content, bytes, after) => {
                 let kind = String::from_utf8_lossy(kind);
                 return Err(png::damaged(format!("the checksum of a {kind} chunk is wrong")));
             }
@@ -49,9 +49,9 @@ fn chunk(bytes: &[u8]) -> Option<(&[u8; 4], &[u8], &[u8])> {
 }
 
 /// Whether the checksum behind a chunk is that of its kind and content.
-fn intact(kind: &[u8; 4], content: &[u8], bytes: &[u8], after: &[u8]) -> bool {
+fn intact(kind: [u8; 4], content: &[u8], bytes: &[u8], after: &[u8]) -> bool {
     let mut sum = libdeflater::Crc::new();
-    sum.update(kind);
+    sum.update(&kind);
     sum.update(content);
     let end = bytes.len() - after.len();
     bytes[end - 4..end] == sum.sum().to_be_bytes()

@@ -14,6 +14,7 @@ mod jpeg;
 mod orientation;
 mod png;
 mod resize;
+mod tiff;
 mod unfilter;
 
 pub use augment::{AugmentError, Changes, augment};
