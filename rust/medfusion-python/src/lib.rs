@@ -20,8 +20,8 @@ mod _rust {
 
     #[pymodule_export]
     use super::images::{
-        ImageDecodeError, augment_images, check_images, decode_images, hash_files, probe_image,
-        read_image,
+        ImageDecodeError, augment_images, check_images, decode_images, hash_files, near_pairs,
+        perceptual_hashes, probe_image, read_image,
     };
     #[pymodule_export]
     use super::statistics::{

@@ -12,6 +12,7 @@ mod file;
 mod format;
 mod jpeg;
 mod orientation;
+mod perceptual;
 mod png;
 mod resize;
 mod tiff;
@@ -22,6 +23,7 @@ pub use batch::{BatchError, Failure, Layout, check_images, decode_batch};
 pub use error::ImageError;
 pub use file::{Header, probe_file, read_file};
 pub use format::{Format, MAX_BYTES, MAX_SIDE, decode, probe};
+pub use perceptual::{perceptual_hash, perceptual_hashes};
 
 /// The samples of an image, row by row, the channels of a pixel together.
 #[derive(Debug, Clone, PartialEq, Eq)]
