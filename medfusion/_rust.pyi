@@ -15,7 +15,9 @@ __all__ = [
     "__version__",
     "auc",
     "bootstrap_auc",
+    "bootstrap_concordance",
     "build_profile",
+    "calibration_bins",
     "check_images",
     "checksums",
     "decode_frame",
@@ -30,6 +32,13 @@ __all__ = [
     "nifti_facts",
     "normalise_samples",
     "orient_volume",
+    "concordance",
+    "decode_images",
+    "delong",
+    "hash_files",
+    "near_pairs",
+    "perceptual_hashes",
+    "permute_auc",
     "probe_image",
     "read_dicom_frames",
     "read_dicom_pixels",
@@ -74,6 +83,12 @@ def decode_images(
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+def perceptual_hashes(
+    paths: Sequence[str | os.PathLike[str]], threads: int = 0
+) -> list[int | str | None]: ...
+def near_pairs(
+    hashes: NDArray[np.uint64], threshold: int, limit: int = 10_000, threads: int = 0
+) -> tuple[list[tuple[int, int, int]], int]: ...
 def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def decode_samples(
     paths: Sequence[str | os.PathLike[str]],
@@ -206,3 +221,31 @@ def equalize_slices(
     high: float,
     threads: int = 0,
 ) -> None: ...
+def delong(
+    target: NDArray[np.uint8], scores: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def permute_auc(
+    target: NDArray[np.uint8],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    permutations: int,
+    seed: int,
+    threads: int = 0,
+) -> tuple[float, int]: ...
+def concordance(
+    time: NDArray[np.float64], event: NDArray[np.uint8], risk: NDArray[np.float64]
+) -> tuple[int, int, int]: ...
+def bootstrap_concordance(
+    time: NDArray[np.float64],
+    event: NDArray[np.uint8],
+    risk: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    replicates: int,
+    seed: int,
+    stratified: bool = False,
+    threads: int = 0,
+) -> NDArray[np.float64]: ...
+def calibration_bins(
+    target: NDArray[np.uint8], prob: NDArray[np.float64], bins: int, quantile: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...

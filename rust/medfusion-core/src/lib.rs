@@ -8,6 +8,10 @@
 //! - [`stamp`]: size and times of files.
 //! - [`dicom`]: DICOM headers, frames and their display.
 //! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
+//! - [`image`]: PNG, JPEG and TIFF files decoded, resampled and normalised into the caller's memory.
+//! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
+//! - [`hash`]: content hashes of files.
+//! - [`likeness`]: pairs of perceptual hashes that are alike.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
@@ -16,6 +20,7 @@ pub mod hash;
 pub mod image;
 pub mod intensity;
 pub mod nifti;
+pub mod likeness;
 pub mod parallel;
 pub mod stamp;
 pub mod statistics;

@@ -51,6 +51,14 @@ mod _rust {
     use super::statistics::{auc, bootstrap_auc};
     #[pymodule_export]
     use super::volume::{foreground_bounds, orient_volume, resample_nearest, resample_volume};
+        ImageDecodeError, augment_images, check_images, decode_images, hash_files, near_pairs,
+        perceptual_hashes, probe_image, read_image,
+    };
+    #[pymodule_export]
+    use super::statistics::{
+        auc, bootstrap_auc, bootstrap_concordance, calibration_bins, concordance, delong,
+        permute_auc,
+    };
 
     /// The version of the Rust crates.
     #[pymodule_export]
