@@ -13,6 +13,7 @@ __all__ = [
     "NiftiForeignError",
     "NiftiReadError",
     "__version__",
+    "add_patches",
     "auc",
     "bootstrap_auc",
     "bootstrap_concordance",
@@ -21,6 +22,9 @@ __all__ = [
     "check_images",
     "checksums",
     "decode_frame",
+    "count_classes",
+    "cut_label_patches",
+    "cut_patches",
     "decode_images",
     "decode_samples",
     "dicom_headers",
@@ -46,6 +50,13 @@ __all__ = [
     "read_nifti",
     "read_nifti_batch",
     "show_dicom",
+    "orient_volume",
+    "probe_image",
+    "random_stream",
+    "random_uniform",
+    "read_image",
+    "read_nifti",
+    "read_nifti_batch",
     "resample_nearest",
     "resample_volume",
     "rescale_values",
@@ -154,6 +165,38 @@ def show_dicom(
     window: tuple[float, float] | None = None,
     stored: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]: ...
+def cut_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[np.float32],
+    maps: NDArray[np.float64],
+    steps: Sequence[Sequence[tuple[str, Sequence[float]]]],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[float | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def cut_label_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[Any],
+    maps: NDArray[np.float64],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[int | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def count_classes(
+    labels: NDArray[Any], classes: Sequence[int], threads: int = 0
+) -> NDArray[np.uint32]: ...
+def add_patches(
+    patches: NDArray[np.float32],
+    origins: NDArray[np.int64],
+    weights: Sequence[NDArray[np.float32]],
+    mean: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    threads: int = 0,
+) -> None: ...
+def random_stream(
+    seed: int, epoch: int, sample: int, purpose: int
+) -> tuple[int, int, int, int]: ...
+def random_uniform(stream: tuple[int, int, int, int], count: int) -> NDArray[np.float64]: ...
 def orient_volume(
     volume: NDArray[Any],
     out: NDArray[Any],

@@ -7,6 +7,8 @@
 //! - [`hash`]: content hashes of files, checksums of memory.
 //! - [`stamp`]: size and times of files.
 //! - [`dicom`]: DICOM headers, frames and their display.
+//! - [`hash`]: content hashes of files.
+//! - [`patch`]: patches of volumes, cut and augmented in one gather.
 //! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
 //! - [`image`]: PNG, JPEG and TIFF files decoded, resampled and normalised into the caller's memory.
 //! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
@@ -23,6 +25,7 @@ pub mod nifti;
 pub mod likeness;
 pub mod parallel;
 pub mod stamp;
+pub mod patch;
 pub mod statistics;
 mod vector;
 pub mod volume;

@@ -15,6 +15,7 @@ mod intensity;
 mod interrupt;
 mod loading;
 mod nifti;
+mod patch;
 mod statistics;
 mod volume;
 
@@ -35,6 +36,14 @@ mod _rust {
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
+    };
+    #[pymodule_export]
+    use super::nifti::{
+        NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
+    };
+    #[pymodule_export]
+    use super::patch::{
+        add_patches, count_classes, cut_label_patches, cut_patches, random_stream, random_uniform,
     };
     #[pymodule_export]
     use super::intensity::{
