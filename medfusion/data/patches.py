@@ -352,8 +352,8 @@ class _Plan(NamedTuple):
 def _made(given: Any, position: int) -> Any:
     """Return a transform that can be fused, from a transform, a spec or a mapping."""
     for name in transforms.__all__:
-        if name.startswith("Random"):
-            getattr(transforms, name)
+        # Every transform registers itself.
+        getattr(transforms, name)
     one = given
     if isinstance(given, Mapping):
         try:

@@ -37,9 +37,7 @@ pub fn add_patches(
     watch: Watch<'_>,
 ) -> Result<(), PatchError> {
     let Mosaic { mean, weight, shape } = mosaic;
-    let product = |sides: &[usize]| {
-        sides.iter().fold(1_usize, |all, &one| all.checked_mul(one).unwrap_or(usize::MAX))
-    };
+    let product = |sides: &[usize]| sides.iter().fold(1_usize, |all, &one| all.saturating_mul(one));
     let size = weights.map(<[f32]>::len);
     let one = product(&[shape[0], size[0], size[1], size[2]]);
     for (what, found, wanted) in [

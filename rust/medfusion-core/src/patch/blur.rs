@@ -2,7 +2,7 @@
 
 #![expect(clippy::inline_always, reason = "compiled into each variant of `vector::run`")]
 
-/// Standard deviations after which the kernel is cut off, as in SciPy's `gaussian_filter`.
+/// Standard deviations after which the kernel is cut off, as in `SciPy`'s `gaussian_filter`.
 const TRUNCATE: f32 = 4.0;
 
 /// Blurs a patch of `size` (i, j, k) in place; beyond its edge it goes on with its last voxel.

@@ -162,7 +162,7 @@ fn check<T>(
     labels: bool,
 ) -> Result<usize, PatchError> {
     let [channels, depth, height, width] = shape;
-    let count = |all: usize, one: &usize| all.checked_mul(*one).unwrap_or(usize::MAX);
+    let count = |all: usize, one: &usize| all.saturating_mul(*one);
     let wanted = [cuts.len(), channels, depth, height, width].iter().fold(1, count);
     if found != wanted {
         return Err(PatchError::Count { what: "out", found, wanted });

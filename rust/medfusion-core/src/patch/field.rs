@@ -8,7 +8,7 @@ const BLOCK: usize = 32;
 
 /// A field of displacements in voxels of the volume.
 ///
-/// Control point (a, b, c) lies at voxel ((a - 1) / step_i, ...) of the patch, so the first cell
+/// Control point (a, b, c) lies at voxel `((a - 1) / step, ...)` of the patch, so the first cell
 /// begins with the patch and each axis needs `floor((size - 1) * step) + 4` points.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
@@ -32,11 +32,10 @@ impl Field<'_> {
         if !self.points.iter().all(|point| point.is_finite() && point.abs() < 1e6) {
             return Some("has points that are not finite or far away");
         }
-        for axis in 0..3 {
-            let step = self.step[axis];
-            let last = size[axis].saturating_sub(1) as f64 * step;
+        for ((&step, side), count) in self.step.iter().zip(size).zip(self.counts) {
+            let last = side.saturating_sub(1) as f64 * step;
             // A NaN is in no range.
-            if !(0.0..=1.0).contains(&step) || last.floor() + 4.0 > self.counts[axis] as f64 {
+            if !(0.0..=1.0).contains(&step) || last.floor() + 4.0 > count as f64 {
                 return Some("does not cover the patch");
             }
         }

@@ -111,16 +111,17 @@ pub(super) fn linear_row<T: Sample>(
         );
     }
     fetch(channel, &scratch.index, &mut scratch.pairs);
-    let [a, b, c, d] = &scratch.pairs;
-    let [fi, fj, fk] = &scratch.fraction;
+    let [near, below, behind, far] = &scratch.pairs;
+    let [along, down, back] = &scratch.fraction;
     let width = out.len();
-    let (a, b, c, d) = (&a[..width], &b[..width], &c[..width], &d[..width]);
-    let (fi, fj, fk) = (&fi[..width], &fj[..width], &fk[..width]);
+    let (near, below, behind, far) =
+        (&near[..width], &below[..width], &behind[..width], &far[..width]);
+    let (along, down, back) = (&along[..width], &down[..width], &back[..width]);
     for x in 0..width {
-        let along = |[near, far]: [T; 2]| mix(near.into(), far.into(), fi[x]);
-        let near = mix(along(a[x]), along(b[x]), fj[x]);
-        let far = mix(along(c[x]), along(d[x]), fj[x]);
-        out[x] = mix(near, far, fk[x]);
+        let pair = |[first, second]: [T; 2]| mix(first.into(), second.into(), along[x]);
+        let front = mix(pair(near[x]), pair(below[x]), down[x]);
+        let rear = mix(pair(behind[x]), pair(far[x]), down[x]);
+        out[x] = mix(front, rear, back[x]);
     }
 }
 
@@ -186,25 +187,25 @@ fn floor(number: f32) -> i32 {
 /// Loads the eight neighbours of each voxel.
 #[inline(always)]
 fn fetch<T: Copy>(channel: &Channel<'_, T>, index: &[u32], pairs: &mut [Vec<[T; 2]>; 4]) {
-    let [i, j, k] = channel.step;
-    let span = i + j + k + 1;
-    let [a, b, c, d] = pairs;
-    let all = a.iter_mut().zip(b).zip(c.iter_mut().zip(d)).zip(index);
-    if i == 1 {
-        for (((a, b), (c, d)), &index) in all {
-            let near = &channel.samples[index as usize..][..span];
-            *a = [near[0], near[1]];
-            *b = [near[j], near[j + 1]];
-            *c = [near[k], near[k + 1]];
-            *d = [near[j + k], near[j + k + 1]];
+    let [along, row, plane] = channel.step;
+    let span = along + row + plane + 1;
+    let [near, below, behind, far] = pairs;
+    let places = near.iter_mut().zip(below).zip(behind.iter_mut().zip(far)).zip(index);
+    if along == 1 {
+        for (((near, below), (behind, far)), &index) in places {
+            let from = &channel.samples[index as usize..][..span];
+            *near = [from[0], from[1]];
+            *below = [from[row], from[row + 1]];
+            *behind = [from[plane], from[plane + 1]];
+            *far = [from[row + plane], from[row + plane + 1]];
         }
     } else {
-        for (((a, b), (c, d)), &index) in all {
-            let near = &channel.samples[index as usize..][..span];
-            *a = [near[0], near[i]];
-            *b = [near[j], near[i + j]];
-            *c = [near[k], near[i + k]];
-            *d = [near[j + k], near[i + j + k]];
+        for (((near, below), (behind, far)), &index) in places {
+            let from = &channel.samples[index as usize..][..span];
+            *near = [from[0], from[along]];
+            *below = [from[row], from[along + row]];
+            *behind = [from[plane], from[along + plane]];
+            *far = [from[row + plane], from[along + row + plane]];
         }
     }
 }
