@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::PatchError;
 use super::field::{Field, Rows};
-use super::gather::{Sample, Scratch, linear_row, nearest_row, straight_row};
+use super::gather::{Sample, Scratch, linear_row, nearest_row, straight_row, touch};
 use super::map::{self, Affine, Outside};
+use super::noise::BLOCK;
 use super::source::{Channel, Samples, Volume};
 use super::steps::{self, Step};
 use crate::parallel::{self, Watch};
@@ -31,6 +32,12 @@ pub type Shape = [usize; 4];
 
 /// Values that are worked on before the next rows are gathered: they stay in the nearest cache.
 const TILE: usize = 4096;
+
+/// Planes of a patch whose surroundings are loaded at once: with them they fit the second cache.
+const SLAB: usize = 8;
+
+/// The largest tile that still fits there.
+const LARGEST_TILE: usize = 16_384;
 
 /// Cuts patches of images into `out`, `[B, C, D, H, W]`: trilinear, then the steps of each sample
 /// in their order.
@@ -243,8 +250,9 @@ fn gather<T: Sample>(
     let map = map::mirror(&cut.map, channel.size, channel.mirrored);
     let straight = if cut.field.is_none() { map::straight(&map) } else { None };
     let mut field = cut.field.map(|field| mirrored(field, channel.mirrored, width));
+    let reach = field.as_ref().map_or([0.0; 3], |(field, _)| field.reach());
     let mut scratch = Scratch::new(if straight.is_none() { width } else { 0 });
-    let rows = (TILE / width).max(1);
+    let rows = rows_of_a_tile(width);
     let (mut row, mut at) = (0, first);
     for tile in out.chunks_mut(rows * width) {
         for line in tile.chunks_exact_mut(width) {
@@ -254,6 +262,10 @@ fn gather<T: Sample>(
                 let place = (walk(along_j, j), walk(along_k, k));
                 straight_row(line, channel, i, place, cut.outside, T::into);
             } else {
+                if j == 0 && k % SLAB == 0 {
+                    let planes = (k, SLAB.min(size[2] - k));
+                    touch(channel, map::surroundings(&map, planes, size, reach, channel.size));
+                }
                 let shift = field.as_mut().map(|(field, signs)| {
                     field.go_to(j, k);
                     turn(field, *signs);
@@ -264,6 +276,18 @@ fn gather<T: Sample>(
         }
         steps::at_once(tile, steps, at);
         at += tile.len() as u64;
+    }
+}
+
+/// Returns how many rows make a tile; if possible such that it is made of whole blocks of noise.
+#[inline(always)]
+fn rows_of_a_tile(width: usize) -> usize {
+    // The block is a power of two.
+    let rows = BLOCK >> width.trailing_zeros().min(BLOCK.trailing_zeros());
+    if rows * width <= LARGEST_TILE {
+        rows * (TILE / (rows * width)).max(1)
+    } else {
+        (TILE / width).max(1)
     }
 }
 

@@ -368,6 +368,34 @@ pub(super) fn straight_row<T: Copy, O: Copy>(
     }
 }
 
+/// Loads the voxels of a box, first and last along i, j and k, into the caches.
+///
+/// In the order of memory and without waiting for each other they come several times faster than
+/// when a turned row asks for one after the other. A box that is too large for the second cache is
+/// left alone.
+#[inline(always)]
+pub(super) fn touch<T: Copy>(channel: &Channel<'_, T>, within: [(usize, usize); 3]) {
+    const LINE: usize = 64;
+    const CACHE: usize = 2 << 20;
+    let voxels: usize = within.iter().map(|(first, last)| last - first + 1).product();
+    if voxels * size_of::<T>() > CACHE {
+        return;
+    }
+    let mut axes = [0, 1, 2];
+    axes.sort_unstable_by_key(|&axis| channel.step[axis]);
+    let [inner, middle, outer] = axes;
+    let stride = (LINE / (size_of::<T>() * channel.step[inner].max(1))).max(1);
+    for far in within[outer].0..=within[outer].1 {
+        for near in within[middle].0..=within[middle].1 {
+            let first = far * channel.step[outer] + near * channel.step[middle];
+            let (low, high) = within[inner];
+            for index in (low..=high).step_by(stride).chain([high]) {
+                std::hint::black_box(channel.samples[first + index * channel.step[inner]]);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

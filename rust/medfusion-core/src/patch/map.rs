@@ -57,6 +57,30 @@ fn extent(row: &[f64; 4], size: [usize; 3]) -> [f64; 2] {
     bounds
 }
 
+/// Returns the voxels (i, j, k) of the volume, first and last, that planes of a patch lie among.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "kept within the volume"
+)]
+pub(super) fn surroundings(
+    map: &Affine,
+    planes: (usize, usize),
+    [width, height, _]: [usize; 3],
+    reach: [f64; 3],
+    volume: [usize; 3],
+) -> [(usize, usize); 3] {
+    std::array::from_fn(|axis| {
+        let mut row = map[axis];
+        row[3] += row[2] * planes.0 as f64;
+        let [low, high] = extent(&row, [width, height, planes.1]);
+        let last = (volume[axis] - 1) as f64;
+        let inside = |place: f64| place.clamp(0.0, last) as usize;
+        (inside((low - reach[axis]).floor()), inside((high + reach[axis]).ceil()))
+    })
+}
+
 /// Returns the map as whole steps along the axes, where it is no more than that.
 #[expect(clippy::cast_possible_truncation, reason = "checked to stay near the volume")]
 pub(super) fn straight(map: &Affine) -> Option<Straight> {

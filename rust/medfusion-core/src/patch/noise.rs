@@ -1,83 +1,79 @@
 //! Normally distributed numbers in blocks, by the transform of Box and Muller (1958,
 //! <https://doi.org/10.1214/aoms/1177706645>).
 //!
-//! Number n of a stream is the same whether it is asked for alone or among others. The radius is
-//! made from 31 bits whose small values keep their digits, so the tails reach 6.6 standard
-//! deviations.
+//! Number n of a stream is the same whether it is asked for alone or among others: each block of
+//! numbers has states of its own, made by Philox from the block's number, from which xoshiro128++
+//! (Blackman and Vigna, <https://prng.di.unimi.it/xoshiro128plusplus.c>) goes on for 32 steps. The
+//! radius is made from 31 bits whose small values keep their digits, so the tails reach 6.6
+//! standard deviations.
 
 #![expect(clippy::inline_always, reason = "compiled into each variant of `vector::run`")]
 
 use super::elementary::{ln, sine_cosine};
 use super::stream::{LANES, Stream};
 
-/// Numbers made together.
-const CHUNK: usize = 4 * LANES;
+/// Numbers made together: best asked for at whole multiples.
+pub(super) const BLOCK: usize = 1024;
 const TWO_M31: f32 = 1.0 / 2_147_483_648.0;
 
 /// Adds `sd` times the stream's numbers from position `first` on.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a rest below CHUNK")]
-pub fn add_normals(out: &mut [f32], stream: Stream, first: u64, sd: f32) {
-    let chunk = CHUNK as u64;
-    let mut index = first / chunk;
-    // A part of a chunk, as when a slice before this one ended within it.
-    let skipped = (first % chunk) as usize;
+#[expect(clippy::cast_possible_truncation, reason = "a rest below BLOCK")]
+pub(super) fn add_normals(out: &mut [f32], stream: Stream, first: u64, sd: f32) {
+    let mut normals = [0.0; BLOCK];
+    let mut index = first / BLOCK as u64;
+    // Part of a block, as when a slice before this one ended within it.
+    let mut skipped = (first % BLOCK as u64) as usize;
     let mut rest = out;
-    if skipped > 0 {
-        let (head, tail) = rest.split_at_mut(rest.len().min(CHUNK - skipped));
-        let normals = normals(stream, index);
-        add(head, &normals[skipped..], sd);
-        index += 1;
-        rest = tail;
-    }
-    let mut chunks = rest.chunks_exact_mut(CHUNK);
-    for values in &mut chunks {
-        add(values, &normals(stream, index), sd);
-        index += 1;
-    }
-    let tail = chunks.into_remainder();
-    if !tail.is_empty() {
-        add(tail, &normals(stream, index), sd);
+    while !rest.is_empty() {
+        let (values, after) = rest.split_at_mut(rest.len().min(BLOCK - skipped));
+        fill(&mut normals, stream, index);
+        for (value, normal) in values.iter_mut().zip(&normals[skipped..]) {
+            *value += normal * sd;
+        }
+        (index, skipped, rest) = (index + 1, 0, after);
     }
 }
 
-#[inline(always)]
-fn add(values: &mut [f32], normals: &[f32], sd: f32) {
-    for (value, normal) in values.iter_mut().zip(normals) {
-        *value += normal * sd;
-    }
-}
-
-/// Returns the stream's numbers `CHUNK * index..CHUNK * (index + 1)`.
-#[inline(always)]
-fn normals(stream: Stream, index: u64) -> [f32; CHUNK] {
-    let mut words = [[0; LANES]; 4];
-    stream.lanes(index, &mut words);
-    let mut out = [0.0; CHUNK];
-    let (first, second) = out.split_at_mut(2 * LANES);
-    pairs(&words[0], &words[1], first);
-    pairs(&words[2], &words[3], second);
-    out
-}
-
-/// Writes the pair of each lane to `out[lane]` and `out[LANES + lane]`.
+/// Writes the stream's numbers `BLOCK * index..BLOCK * (index + 1)`.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "rounded to the digits of a float")]
-fn pairs(radii: &[u32; LANES], angles: &[u32; LANES], out: &mut [f32]) {
-    let (cosines, sines) = out.split_at_mut(LANES);
-    for (((cosines, sines), &radius), &angle) in
-        cosines.iter_mut().zip(sines).zip(radii).zip(angles)
-    {
-        let uniform = (radius.cast_signed() as f32).abs().max(0.5) * TWO_M31;
-        let radius = (-2.0 * ln(uniform)).sqrt();
-        // A quarter of the circle about the first axis; one bit turns it round, one mirrors it at
-        // the diagonal. The bits are below those that a float keeps of the angle.
-        let (sine, cosine) = sine_cosine((angle.cast_signed() as f32) * TWO_M31);
-        let cosine = f32::from_bits(cosine.to_bits() ^ (angle << 31));
-        let mirrored = angle & 2 != 0;
-        *cosines = radius * if mirrored { sine } else { cosine };
-        *sines = radius * if mirrored { cosine } else { sine };
+fn fill(out: &mut [f32; BLOCK], stream: Stream, index: u64) {
+    let mut states = [[0; LANES]; 4];
+    stream.lanes(index, &mut states);
+    for part in out.chunks_exact_mut(2 * LANES) {
+        let (cosines, sines) = part.split_at_mut(LANES);
+        let [a, b, c, d] = &mut states;
+        let states = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
+        for (((a, b), (c, d)), (first, second)) in states.zip(cosines.iter_mut().zip(sines)) {
+            let mut state = [*a, *b, *c, *d];
+            let (radius, angle) = (step(&mut state), step(&mut state));
+            [*a, *b, *c, *d] = state;
+            let uniform = (radius.cast_signed() as f32).abs().max(0.5) * TWO_M31;
+            let radius = (-2.0 * ln(uniform)).sqrt();
+            // A quarter of the circle about the first axis; one bit turns it round, one mirrors it
+            // at the diagonal. The bits are below those that a float keeps of the angle.
+            let (sine, cosine) = sine_cosine((angle.cast_signed() as f32) * TWO_M31);
+            let cosine = f32::from_bits(cosine.to_bits() ^ (angle << 31));
+            let mirrored = angle & 2 != 0;
+            *first = radius * if mirrored { sine } else { cosine };
+            *second = radius * if mirrored { cosine } else { sine };
+        }
     }
+}
+
+/// One step of xoshiro128++.
+#[inline(always)]
+fn step(s: &mut [u32; 4]) -> u32 {
+    let result = s[0].wrapping_add(s[3]).rotate_left(7).wrapping_add(s[0]);
+    let shifted = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = s[3].rotate_left(11);
+    result
 }
 
 #[cfg(test)]
@@ -110,9 +106,18 @@ mod tests {
     }
 
     #[test]
+    fn steps_equal_the_reference_implementation() {
+        // The first outputs of xoshiro128plusplus.c from the state 1, 2, 3, 4.
+        let mut state = [1, 2, 3, 4];
+        let found = [0; 5].map(|_| step(&mut state));
+        assert_eq!(found, [641, 1_573_767, 3_222_811_527, 3_517_856_514, 836_907_274]);
+    }
+
+    #[test]
     fn a_part_is_a_part_of_the_whole() {
-        let all = first(500);
-        for (from, to) in [(0, 1), (1, 2), (3, 100), (127, 129), (128, 256), (77, 500), (5, 5)] {
+        let all = first(2500);
+        for (from, to) in [(0, 1), (1, 2), (3, 100), (1023, 1025), (1024, 2048), (77, 2500), (5, 5)]
+        {
             let mut part = vec![0.0; to - from];
             add_normals(&mut part, Stream::new(1, 2, 3, 4), from as u64, 1.0);
             assert_eq!(part, all[from..to]);
