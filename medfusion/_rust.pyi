@@ -45,7 +45,6 @@ def decode_frame(
     bits_stored: int = 16,
     signed: bool = False,
 ) -> NDArray[Any]: ...
-
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
     out: NDArray[np.float32],
