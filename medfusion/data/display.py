@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from medfusion.data.thumbnail import Thumbnail
     from medfusion.data.volume import Volume
 
+ROWS = 40
+"""Series that a table in a notebook shows."""
 NOTES = 8
 """Notes that are shown; `Source.notes` has all."""
 
@@ -22,7 +24,7 @@ _FRAME = (
 )
 _QUIET = "color: var(--jp-ui-font-color2, inherit)"
 _RULE = "border-bottom: 1px solid var(--jp-border-color2, #8884)"
-_CELL = "text-align: left; vertical-align: top; padding: 2px 14px 2px 0"
+_CELL = "text-align: left; vertical-align: top; padding: 2px 14px 2px 0; white-space: nowrap"
 _TABLE = (
     "border-collapse: collapse; margin: 4px 0; border: none; font-variant-numeric: tabular-nums"
 )
@@ -77,14 +79,10 @@ def series_text(series: Sequence[Mapping[str, Any]]) -> str:
     """
     if not series:
         return "no DICOM series"
-    rows = []
-    notes: dict[str, int] = {}
-    for item in series:
-        marks = [f"[{notes.setdefault(note, len(notes) + 1)}]" for note in _remarks(item)]
-        rows.append([*_cells(item), " ".join(marks)])
+    rows, notes = _rows(series)
     lines = [table(SERIES, rows)]
     if notes:
-        lines += ["", *(f"[{number}] {note}" for note, number in notes.items())]
+        lines += ["", *notes]
     if len(series) > 1:
         lines += ["", "read_volume(path, series=...) takes one of these:"]
         lines += [
@@ -102,19 +100,33 @@ def series_html(series: Sequence[Mapping[str, Any]]) -> str:
     """
     if not series:
         return f'<div style="{_FRAME}">no DICOM series</div>'
+    shown = series[:ROWS]
     head = "".join(f'<th style="{_CELL}; {_RULE}">{escape(name)}</th>' for name in SERIES)
-    rows = []
-    for item in series:
-        cells = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in _cells(item))
-        notes = "<br>".join(escape(note) for note in _remarks(item))
-        title = escape(item["key"], quote=True)
-        rows.append(
-            f'<tr title="{title}">{cells}<td style="{_CELL}; min-width: 200px">{notes}</td></tr>'
-        )
-    return (
-        f'<div style="{_FRAME}; overflow-x: auto"><table style="{_TABLE}">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    cells, notes = _rows(shown)
+    body = "".join(
+        f'<tr title="{escape(item["key"], quote=True)}">'
+        + "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row)
+        + "</tr>"
+        for item, row in zip(shown, cells, strict=True)
     )
+    if len(series) > ROWS:
+        notes.append(f"and {len(series) - ROWS} more series: find_series lists all")
+    footnotes = "".join(f"<div>{escape(note)}</div>" for note in notes)
+    return (
+        f'<div style="{_FRAME}; max-width: 960px; overflow-x: auto"><table style="{_TABLE}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<div style="{_QUIET}">{footnotes}</div></div>'
+    )
+
+
+def _rows(series: Sequence[Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
+    """Return the rows of a table, and numbered notes that they refer to, each only once."""
+    rows = []
+    notes: dict[str, int] = {}
+    for item in series:
+        marks = [f"[{notes.setdefault(note, len(notes) + 1)}]" for note in _remarks(item)]
+        rows.append([*_cells(item), " ".join(marks)])
+    return rows, [f"[{number}] {note}" for note, number in notes.items()]
 
 
 def _cells(item: Mapping[str, Any]) -> list[str]:
@@ -138,8 +150,9 @@ def _remarks(item: Mapping[str, Any]) -> list[str]:
 def volume_html(volume: Volume) -> str:
     """Return a volume as HTML: the middle slice of each plane, and what it is."""
     from medfusion.data.thumbnail import thumbnails
+    from medfusion.data.volume import UNPLACED
 
-    placed = not any("unknown" in note and "orientation" in note for note in volume.source.notes)
+    placed = not any(UNPLACED in note for note in volume.source.notes)
     pictures, shades = thumbnails(volume, placed=placed)
     facts = {
         "array": f"{volume.axes} {' x '.join(map(str, volume.array.shape))} {volume.array.dtype}"
@@ -182,7 +195,7 @@ def panel(
     if figures:
         parts.append(
             '<div style="display: flex; flex-wrap: wrap; gap: 10px; align-items: flex-end; '
-            f'margin: 6px 0 2px">{figures}</div><div style="{_QUIET}">{escape(shades)}</div>'
+            f'margin: 6px 0 2px">{figures}</div><div style="{_QUIET}">{escape(visible(shades))}</div>'
         )
     parts.append(f'<table style="{_TABLE}">{rows}</table>')
     if items:
@@ -191,11 +204,11 @@ def panel(
 
 
 def _figure(title: str, picture: Thumbnail) -> str:
-    alt = escape(f"{title}: {picture.caption}", quote=True)
+    alt = escape(visible(f"{title}: {picture.caption}"), quote=True)
     return (
         f'<figure style="margin: 0; width: {max(picture.width, 110)}px">'
         f'<img alt="{alt}" src="{picture.uri()}" width="{picture.width}" '
         f'height="{picture.height}" style="display: block; background: #000; max-width: none">'
         f'<figcaption style="{_QUIET}; font-size: 12px; line-height: 1.3; margin-top: 3px">'
-        f"{escape(picture.caption)}</figcaption></figure>"
+        f"{escape(visible(picture.caption))}</figcaption></figure>"
     )

@@ -65,10 +65,12 @@ def _file(path: Path) -> dict[str, Any]:
     if kind == "nifti":
         from medfusion.data.nifti import nifti_facts
 
-        return facts | nifti_facts(path)
-    found = scan_files([str(path)], Scan(str(path)))
-    if kind == "dicom" or found.frames or found.imageless:
-        return facts | {"kind": "dicom"} | _dicom(found)
+        found = nifti_facts(path)
+        found["affine"] = found["affine"].tolist()
+        return facts | found
+    seen = scan_files([str(path)], Scan(str(path)))
+    if kind == "dicom" or seen.frames or seen.imageless:
+        return facts | {"kind": "dicom"} | _dicom(seen)
     return facts | {"kind": "unknown"}
 
 

@@ -58,9 +58,7 @@ def inspection_text(facts: Mapping[str, Any]) -> str:
 def inspection_html(facts: Mapping[str, Any]) -> str:
     """Return the facts as HTML, with thumbnails."""
     name = facts["path"].replace("\\", "/").rstrip("/").rpartition("/")[2] or facts["path"]
-    rows = {"what": f"{facts['kind']}, {size(facts['bytes'])}"}
-    if _brief(facts):
-        rows["contents"] = ", ".join(_brief(facts))
+    rows = {"what": ", ".join([facts["kind"], size(facts["bytes"]), *_brief(facts)])}
     if facts["kind"] == "folder":
         rows["files"] = ", ".join(f"{count} {kind}" for kind, count in facts["kinds"].items())
         if facts["images"]:
@@ -106,8 +104,9 @@ def _others(facts: Mapping[str, Any]) -> list[str]:
     if facts.get("without_pixels"):
         kinds = ", ".join(f"{count} {kind}" for kind, count in facts["without_pixels"].items())
         lines.append(f"DICOM without pixels: {visible(kinds)}")
-    for item in facts.get("damaged", []):
-        lines.append(visible(f"damaged: {item['path']}: {item['reason']}"))
+    lines += [
+        visible(f"damaged: {item['path']}: {item['reason']}") for item in facts.get("damaged", [])
+    ]
     more = facts.get("damaged_files", 0) - len(facts.get("damaged", []))
     return [*lines, f"and {more} more damaged files"] if more > 0 else lines
 

@@ -52,11 +52,9 @@ class Thumbnail:
     @property
     def caption(self) -> str:
         """What the picture shows, in words."""
-        words = {"R": "right", "L": "left", "A": "front", "P": "back", "S": "head", "I": "feet"}
         if not self.sides[0]:
             return f"{self.name}, {self.place}"
-        across, up = (words[side] for side in self.sides)
-        return f"{self.name}, {self.place}; left: {across}, top: {up}"
+        return f"{self.name}, {self.place}; {self.sides[0]} at the left, {self.sides[1]} on top"
 
     def uri(self) -> str:
         """Return the picture as a data URI, a PNG."""
@@ -136,8 +134,6 @@ def _planes(volume: Volume, array: NDArray[Any]) -> list[_Plane]:
         text = f"slice {middle + 1} of {depth[through]}"
         sides = (_OPPOSITE[right], _OPPOSITE[lower])
         found.append((name, plane, (extent[0], extent[1]), sides, text))
-    if depth[0] == 1 and len(found) > 1:  # never: two axes of a single slice are too short
-        found = found[:1]
     return found
 
 
@@ -158,7 +154,11 @@ def _grey(
         return shown, "each label has a colour of its own"
     values = np.concatenate([plane.ravel() for plane in planes]).astype(np.float64)
     values = values[np.isfinite(values)]
-    low, high = limits(values, volume.units, window)
+    colour = planes[0].ndim == 3
+    if colour:
+        low, high = 0.0, max(255.0, float(values.max(initial=0)))
+    else:
+        low, high = limits(values, volume.units, window)
     units = f" {volume.units}" if volume.units else ""
     scale = 255.0 / (high - low) if high > low else 0.0
     found = []
@@ -166,7 +166,7 @@ def _grey(
         grey = np.nan_to_num((plane.astype(np.float64) - low) * scale, posinf=255, neginf=0)
         pixels = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
         found.append(np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels)
-    return found, f"black {low:.4g}, white {high:.4g}{units}"
+    return found, "" if colour else f"black {low:.4g}, white {high:.4g}{units}"
 
 
 def limits(
@@ -174,17 +174,20 @@ def limits(
 ) -> tuple[float, float]:
     """Return the values that are shown black and white.
 
-    The window where it is known; soft tissue for Hounsfield units; else the first and the
-    ninety-ninth percentile.
+    The window, where it is known and fits the values; soft tissue for Hounsfield units; else the
+    first and the ninety-ninth percentile.
 
     >>> limits(np.arange(101.0), "")
     (1.0, 99.0)
     """
-    if window is not None and window[1] > 0:
-        return window[0] - window[1] / 2, window[0] + window[1] / 2
     if not values.size:
         return 0.0, 1.0
     low, high = (float(value) for value in np.percentile(values, [1, 99]))
+    if window is not None and window[1] > 0:
+        black, white = window[0] - window[1] / 2, window[0] + window[1] / 2
+        # Derived images often keep the window of their source, which shows nothing of them.
+        if min(high, white) - max(low, black) > 0.2 * window[1]:
+            return black, white
     if units == "HU" and low < SOFT_TISSUE[0] and high > 0:
         return SOFT_TISSUE
     return low, high

@@ -18,6 +18,9 @@ Axes = Literal["DHW", "CDHW", "TDHW", "TCDHW"]
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns an affine to RAS (NIfTI) into one to LPS, and back."""
 
+UNPLACED = "place and orientation in the patient are unknown"
+"""A note with these words says that the affine holds the spacing only."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:

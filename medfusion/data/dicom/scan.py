@@ -17,6 +17,9 @@ from medfusion.errors import VolumeReadError
 CHUNK = 4096
 """Headers in memory at once: what is not kept of them is a few kB each."""
 MAX_FILES = 1_000_000
+PREAMBLE = 132
+LEAST = 600
+"""Bytes that a file with its meta group (PS3.10) has at least."""
 DIRECTORY = "1.2.840.10008.1.3.10"
 SUFFIXES = (".dcm", ".dicom", ".ima")
 
@@ -75,7 +78,7 @@ def scan_files(files: Sequence[str], found: Scan, *, threads: int = 0) -> Scan:
             else:
                 try:
                     found.frames += frames_of(file, header, known)
-                except ValueError as error:
+                except (ValueError, OSError) as error:
                     found.damaged.append((file, str(error)))
     return found
 
@@ -139,8 +142,8 @@ def _walk(top: str, found: Scan) -> Iterator[str]:
 def _without_pixels(file: str, header: dict[str, Any], found: Scan) -> None:
     if header["truncated"]:
         found.damaged.append((file, "the file ends before its pixels"))
-    elif header["sop_class"] is None and header["modality"] is None:
-        found.damaged.append((file, "it holds no DICOM object"))
+    elif header["sop_class"] is None and os.path.getsize(file) < LEAST:  # noqa: PTH202
+        found.damaged.append((file, "the file ends before its data set"))
     else:
         found.imageless[header["modality"] or "no modality"] += 1
 
@@ -149,7 +152,7 @@ def _failed(file: str, reason: str, found: Scan) -> None:
     """Sort a file without a readable header: damaged DICOM, something else, or not to be opened."""
     try:
         with Path(file).open("rb") as opened:
-            head = opened.read(132)
+            head = opened.read(PREAMBLE)
     except OSError as error:
         found.unseen.append((file, error.strerror or str(error)))
         return
