@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
 
     sub = add("data", "look at data", "data inspect cohort.csv")
     actions = sub.add_subparsers(
-        dest="action", metavar="inspect", required=True, parser_class=_Parser
+        dest="action", metavar="inspect|cache", required=True, parser_class=_Parser
     )
     inspect = actions.add_parser(
         "inspect",
@@ -174,6 +174,19 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     inspect.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
     inspect.add_argument("path", metavar="PATH")
     add_json(inspect)
+    cache = actions.add_parser(
+        "cache",
+        help="show or clear the cache of decoded images",
+        description="Show where decoded images and volumes are cached and how much they take, or "
+        "clear the cache.\n\nIts folder is MEDFUSION_CACHE (off: no cache), else medfusion in the "
+        "user's cache folder.\nHow much an experiment may keep is its data.cache_gigabytes.",
+        epilog="Example:\n  medfusion data cache --clear",
+        formatter_class=_Formatter,
+        add_help=False,
+    )
+    cache.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+    cache.add_argument("--clear", action="store_true", help="remove what is cached")
+    add_json(cache)
 
     sub = add("demo", "the whole way on built-in phantom data", "demo --out demo")
     sub.add_argument("--out", default="demo", metavar="DIR", help="folder to work in (demo)")

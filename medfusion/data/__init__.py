@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from medfusion.data.images import read_image as read_image
     from medfusion.data.loader import Loader as Loader
     from medfusion.data.nifti import write_nifti as write_nifti
+    from medfusion.data.prefetch import Pictures as Pictures
+    from medfusion.data.prefetch import PrefetchLoader as PrefetchLoader
     from medfusion.data.preprocessing import Preprocessing as Preprocessing
     from medfusion.data.reading import read_volume as read_volume
     from medfusion.data.table import Table as Table
@@ -29,6 +31,8 @@ _HOMES = {
     "Check": "checks",
     "Cohort": "cohort",
     "Loader": "loader",
+    "Pictures": "prefetch",
+    "PrefetchLoader": "prefetch",
     "Preprocessing": "preprocessing",
     "SeriesInfo": "dicom.series",
     "Source": "volume",
@@ -48,6 +52,8 @@ __all__ = [
     "Check",
     "Cohort",
     "Loader",
+    "Pictures",
+    "PrefetchLoader",
     "Preprocessing",
     "SeriesInfo",
     "Source",
