@@ -156,10 +156,8 @@ pub fn rescale_values(
     let Some(out) = out else {
         let mut values = writeable::<f32>(values, "values", "float32")?;
         let values = values.as_slice_mut()?;
-        return detached(py, |watch| {
-            intensity::rescale_in_place(values, scale, threads, watch)
-        })?
-        .map_err(stopped);
+        return detached(py, |watch| intensity::rescale_in_place(values, scale, threads, watch))?
+            .map_err(stopped);
     };
     let mut out = writeable::<f32>(out, "out", "float32")?;
     let out = out.as_slice_mut()?;
@@ -192,7 +190,8 @@ pub fn match_histogram(
     fractions: PyReadonlyArray1<'_, f64>,
     threads: usize,
 ) -> PyResult<()> {
-    let reference = Distribution { values: reference.as_slice()?, fractions: fractions.as_slice()? };
+    let reference =
+        Distribution { values: reference.as_slice()?, fractions: fractions.as_slice()? };
     if reference.values.is_empty() || reference.values.len() != reference.fractions.len() {
         return Err(PyValueError::new_err("reference and fractions must be of one length from 1"));
     }
