@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use medfusion_core::image::{self, AugmentError, BatchError, Changes, Image, Layout, Samples};
-use medfusion_core::{hash, parallel::Stopped};
+use medfusion_core::image::{self, BatchError, Image, Layout, Samples};
+use medfusion_core::{hash, likeness};
 use numpy::{
-    IntoPyArray, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3, PyReadonlyArray4,
-    PyReadwriteArray4, PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray4,
+    PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::interrupt::detached;
+use crate::interrupt::{detached, stopped};
 
 create_exception!(
     medfusion._rust,
@@ -28,7 +28,7 @@ create_exception!(
 /// is the same for any number of threads.
 ///
 /// Args:
-///     paths: Files, PNG or JPEG.
+///     paths: Files, PNG, JPEG or TIFF.
 ///     out: C-contiguous float32 `[B, C, H, W]`, B the number of paths, C 1 or 3.
 ///     mean: One per channel, of samples scaled to 0..1.
 ///     std: One per channel.
@@ -60,61 +60,6 @@ pub fn decode_images(
         detached(py, |watch| image::decode_batch(&paths, &layout, slice, threads, watch))?
             .map_err(batch_error)?;
     Ok(failures.into_iter().map(|one| (one.position, one.error.to_string())).collect())
-}
-
-/// Write randomly changed images: an affine map, then brightness and contrast, in one pass.
-///
-/// Bilinear; beyond its border an image is continued by its reflection. The geometry is that of
-/// PyTorch's affine_grid and grid_sample (reflection, align_corners=False). The result is the same
-/// for any number of threads.
-///
-/// Args:
-///     images: C-contiguous float32 `[B, C, H, W]`, normalised.
-///     out: C-contiguous float32 `[B, C, H, W]`, other memory than `images`.
-///     theta: C-contiguous float32 `[B, 2, 3]`, from a place in the result to its place in the
-///         image, in -1..1, x first.
-///     brightness: float32 `[B]`, factor on the samples before they were normalised.
-///     contrast: float32 `[B]`, factor on the distance to the channel's mean.
-///     offset: float32 `[C]`, mean / standard deviation of the normalisation.
-///     threads: 0 for all cores.
-///
-/// Raises:
-///     TypeError: An argument is not such an array.
-///     ValueError: The arrays don't fit each other, or `out` is not writeable.
-#[pyfunction]
-#[pyo3(signature = (images, out, theta, brightness, contrast, offset, threads = 0))]
-#[expect(clippy::too_many_arguments, reason = "each is an array of its own")]
-pub fn augment_images(
-    py: Python<'_>,
-    images: PyReadonlyArray4<'_, f32>,
-    out: &Bound<'_, PyAny>,
-    theta: PyReadonlyArray3<'_, f32>,
-    brightness: PyReadonlyArray1<'_, f32>,
-    contrast: PyReadonlyArray1<'_, f32>,
-    offset: PyReadonlyArray1<'_, f32>,
-    threads: usize,
-) -> PyResult<()> {
-    let mut out = writeable(out)?;
-    let &[count, channels, height, width] = out.shape() else {
-        return Err(PyTypeError::new_err("out must have 4 dimensions [B, C, H, W]"));
-    };
-    let shape = [count, channels, height, width];
-    if images.shape() != shape {
-        return Err(PyValueError::new_err("images and out must have the same shape"));
-    }
-    let changes = Changes {
-        theta: theta.as_slice()?,
-        brightness: brightness.as_slice()?,
-        contrast: contrast.as_slice()?,
-        offset: offset.as_slice()?,
-    };
-    let (from, to) = (images.as_slice()?, out.as_slice_mut()?);
-    detached(py, |watch| image::augment(from, to, shape, changes, threads, watch))?.map_err(
-        |error| match error {
-            AugmentError::Stopped(error) => stopped(error),
-            error @ AugmentError::Count { .. } => PyValueError::new_err(error.to_string()),
-        },
-    )
 }
 
 /// Decode one image file at its own size.
@@ -167,6 +112,75 @@ pub fn check_images(
     Ok(errors.into_iter().map(|error| error.map(|error| error.to_string())).collect())
 }
 
+/// Decode every file fully, and hash what it looks like.
+///
+/// The 64 bits of a perceptual hash (`phash` of the package ImageHash) change little when an image
+/// is scaled or saved anew.
+///
+/// Args:
+///     paths: Files.
+///     threads: 0 for all cores.
+///
+/// Returns:
+///     For each file the hash, None where the image is all of one level, or in words why it can't
+///     be read.
+#[pyfunction]
+#[pyo3(signature = (paths, threads = 0))]
+pub fn perceptual_hashes(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    threads: usize,
+) -> PyResult<Vec<Look>> {
+    let found =
+        detached(py, |watch| image::perceptual_hashes(&paths, threads, watch))?.map_err(stopped)?;
+    Ok(found
+        .into_iter()
+        .map(|one| one.map_or_else(|error| Look::Unread(error.to_string()), Look::Hash))
+        .collect())
+}
+
+type Pairs = (Vec<(usize, usize, u32)>, u64);
+
+/// A perceptual hash, or why there is none.
+#[derive(IntoPyObject)]
+pub enum Look {
+    Hash(Option<u64>),
+    Unread(String),
+}
+
+/// Compare all pairs of 64-bit hashes.
+///
+/// Args:
+///     hashes: uint64 `[n]`.
+///     threshold: Bits in which the hashes of a pair may differ.
+///     limit: Pairs that are listed at most.
+///     threads: 0 for all cores.
+///
+/// Returns:
+///     Pairs (first position, second position, bits that differ) in order, and how many there are
+///     in all.
+///
+/// Raises:
+///     TypeError: `hashes` is not a one-dimensional array of uint64.
+#[pyfunction]
+#[pyo3(signature = (hashes, threshold, limit = 10_000, threads = 0))]
+pub fn near_pairs(
+    py: Python<'_>,
+    hashes: &Bound<'_, PyAny>,
+    threshold: u32,
+    limit: usize,
+    threads: usize,
+) -> PyResult<Pairs> {
+    let array = hashes.cast::<PyArray1<u64>>().map_err(|_| {
+        PyTypeError::new_err("hashes must be a one-dimensional NumPy array of uint64")
+    })?;
+    let hashes: Vec<u64> = array.try_readonly()?.as_array().iter().copied().collect();
+    let (pairs, all) =
+        detached(py, |watch| likeness::near_pairs(&hashes, threshold, limit, threads, watch))?
+            .map_err(stopped)?;
+    Ok((pairs.into_iter().map(|one| (one.first, one.second, one.distance)).collect(), all))
+}
+
 /// SHA-256 of the bytes of each file, in hex; None where it can't be read.
 ///
 /// Args:
@@ -183,7 +197,7 @@ pub fn hash_files(
 }
 
 /// Borrows the caller's array for writing, or says what is wrong with it.
-fn writeable<'py>(out: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArray4<'py, f32>> {
+pub(crate) fn writeable<'py>(out: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArray4<'py, f32>> {
     let Ok(array) = out.cast::<PyArray4<f32>>() else {
         let found = match out.cast::<PyUntypedArray>() {
             Ok(array) => format!("a {}-dimensional array of {}", array.ndim(), array.dtype()),
@@ -208,14 +222,9 @@ fn decode_error(error: &image::ImageError) -> PyErr {
     ImageDecodeError::new_err(error.to_string())
 }
 
-fn batch_error(error: BatchError) -> PyErr {
+pub(crate) fn batch_error(error: BatchError) -> PyErr {
     match error {
         BatchError::Stopped(error) => stopped(error),
         error => PyValueError::new_err(error.to_string()),
     }
-}
-
-/// The watcher's own exception comes first, so this is only met should it ever be lost.
-fn stopped(error: Stopped) -> PyErr {
-    PyKeyboardInterrupt::new_err(error.to_string())
 }
