@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from medfusion import _rust, spec
 from medfusion.data import transforms
-from medfusion.data.patch_source import ClassRows, Path, PatchSource, open_source
+from medfusion.data.patch_source import ClassRows, PatchSource, Path, open_source
 from medfusion.data.transforms.base import SampleKey, describe
 from medfusion.data.transforms.gather import DisplacementField, Size, Step, moved
 from medfusion.data.transforms.random_change import RandomChange
