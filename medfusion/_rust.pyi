@@ -13,24 +13,37 @@ __all__ = [
     "NiftiForeignError",
     "NiftiReadError",
     "__version__",
+    "add_patches",
     "auc",
     "bootstrap_auc",
+    "bootstrap_concordance",
     "build_profile",
+    "calibration_bins",
     "check_images",
     "checksums",
+    "concordance",
+    "count_classes",
+    "cut_label_patches",
+    "cut_patches",
     "decode_frame",
     "decode_images",
     "decode_samples",
+    "delong",
     "dicom_headers",
     "equalize_slices",
     "file_stamps",
     "foreground_bounds",
     "hash_files",
     "match_histogram",
+    "near_pairs",
     "nifti_facts",
     "normalise_samples",
     "orient_volume",
+    "perceptual_hashes",
+    "permute_auc",
     "probe_image",
+    "random_stream",
+    "random_uniform",
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
@@ -63,7 +76,6 @@ def decode_frame(
     bits_stored: int = 16,
     signed: bool = False,
 ) -> NDArray[Any]: ...
-
 def decode_images(
     paths: Sequence[str | os.PathLike[str]],
     out: NDArray[np.float32],
@@ -74,6 +86,12 @@ def decode_images(
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
+def perceptual_hashes(
+    paths: Sequence[str | os.PathLike[str]], threads: int = 0
+) -> list[int | str | None]: ...
+def near_pairs(
+    hashes: NDArray[np.uint64], threshold: int, limit: int = 10_000, threads: int = 0
+) -> tuple[list[tuple[int, int, int]], int]: ...
 def hash_files(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def decode_samples(
     paths: Sequence[str | os.PathLike[str]],
@@ -139,6 +157,38 @@ def show_dicom(
     window: tuple[float, float] | None = None,
     stored: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]: ...
+def cut_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[np.float32],
+    maps: NDArray[np.float64],
+    steps: Sequence[Sequence[tuple[str, Sequence[float]]]],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[float | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def cut_label_patches(
+    sources: Sequence[NDArray[Any]],
+    out: NDArray[Any],
+    maps: NDArray[np.float64],
+    fields: Sequence[tuple[NDArray[np.float32], Sequence[float]] | None] | None = None,
+    outside: Sequence[int | None] | None = None,
+    threads: int = 0,
+) -> None: ...
+def count_classes(
+    labels: NDArray[Any], classes: Sequence[int], threads: int = 0
+) -> NDArray[np.uint32]: ...
+def add_patches(
+    patches: NDArray[np.float32],
+    origins: NDArray[np.int64],
+    weights: Sequence[NDArray[np.float32]],
+    mean: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    threads: int = 0,
+) -> None: ...
+def random_stream(
+    seed: int, epoch: int, sample: int, purpose: int
+) -> tuple[int, int, int, int]: ...
+def random_uniform(stream: tuple[int, int, int, int], count: int) -> NDArray[np.float64]: ...
 def orient_volume(
     volume: NDArray[Any],
     out: NDArray[Any],
@@ -206,3 +256,31 @@ def equalize_slices(
     high: float,
     threads: int = 0,
 ) -> None: ...
+def delong(
+    target: NDArray[np.uint8], scores: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def permute_auc(
+    target: NDArray[np.uint8],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    permutations: int,
+    seed: int,
+    threads: int = 0,
+) -> tuple[float, int]: ...
+def concordance(
+    time: NDArray[np.float64], event: NDArray[np.uint8], risk: NDArray[np.float64]
+) -> tuple[int, int, int]: ...
+def bootstrap_concordance(
+    time: NDArray[np.float64],
+    event: NDArray[np.uint8],
+    risk: NDArray[np.float64],
+    group: NDArray[np.int64] | None,
+    replicates: int,
+    seed: int,
+    stratified: bool = False,
+    threads: int = 0,
+) -> NDArray[np.float64]: ...
+def calibration_bins(
+    target: NDArray[np.uint8], prob: NDArray[np.float64], bins: int, quantile: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]: ...

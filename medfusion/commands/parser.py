@@ -167,7 +167,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         help="say what a file or a folder is",
         description="Say what a table, an image, a volume (NIfTI, DICOM) or a folder is, from headers "
         "alone.",
-        epilog="Examples:\n  medfusion data inspect cohort.csv\n  medfusion data inspect study/",
+        epilog="Example:\n  medfusion data inspect cohort.csv\n  medfusion data inspect study/",
         formatter_class=_Formatter,
         add_help=False,
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medfusion.data.dicom.series import find_series as find_series
     from medfusion.data.images import read_image as read_image
     from medfusion.data.loader import Loader as Loader
+    from medfusion.data.nifti import write_nifti as write_nifti
     from medfusion.data.prefetch import Pictures as Pictures
     from medfusion.data.prefetch import PrefetchLoader as PrefetchLoader
     from medfusion.data.preprocessing import Preprocessing as Preprocessing
@@ -42,6 +43,7 @@ _HOMES = {
     "read_image": "images",
     "read_table": "table",
     "read_volume": "reading",
+    "write_nifti": "nifti",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "read_image",
     "read_table",
     "read_volume",
+    "write_nifti",
 ]
 
 

@@ -195,7 +195,7 @@ def panel(
     if figures:
         parts.append(
             '<div style="display: flex; flex-wrap: wrap; gap: 10px; align-items: flex-end; '
-            f'margin: 6px 0 2px">{figures}</div><div style="{_QUIET}">{escape(shades)}</div>'
+            f'margin: 6px 0 2px">{figures}</div><div style="{_QUIET}">{escape(visible(shades))}</div>'
         )
     parts.append(f'<table style="{_TABLE}">{rows}</table>')
     if items:
@@ -204,11 +204,11 @@ def panel(
 
 
 def _figure(title: str, picture: Thumbnail) -> str:
-    alt = escape(f"{title}: {picture.caption}", quote=True)
+    alt = escape(visible(f"{title}: {picture.caption}"), quote=True)
     return (
         f'<figure style="margin: 0; width: {max(picture.width, 110)}px">'
         f'<img alt="{alt}" src="{picture.uri()}" width="{picture.width}" '
         f'height="{picture.height}" style="display: block; background: #000; max-width: none">'
         f'<figcaption style="{_QUIET}; font-size: 12px; line-height: 1.3; margin-top: 3px">'
-        f"{escape(picture.caption)}</figcaption></figure>"
+        f"{escape(visible(picture.caption))}</figcaption></figure>"
     )

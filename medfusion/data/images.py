@@ -1,6 +1,6 @@
 """Image files as arrays: one at its own size, or many into one normalised batch.
 
-PNG (1 to 16 bits) and JPEG are read by the Rust core; what a file is, its bytes say, never its
+PNG, JPEG and TIFF (1 to 16 bits) are read by the Rust core; what a file is, its bytes say, never its
 name. Alpha is dropped, palettes are expanded, and the EXIF orientation is honoured.
 """
 
@@ -37,7 +37,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read one image file at its own size.
 
     Args:
-        path: A PNG or JPEG file.
+        path: A PNG, JPEG or TIFF file.
 
     Returns:
         `[H, W, C]`, uint8 or uint16; C is 1 (grey) or 3 (RGB).

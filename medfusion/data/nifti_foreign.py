@@ -10,6 +10,7 @@ import importlib
 import logging
 import math
 import os
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,11 +142,16 @@ def _errors(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
         logger.setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
-    except VolumeReadError:
-        raise
-    except Exception as error:
-        msg = f"cannot read the volume {os.fspath(path)!r} ({kind}) with nibabel: {error}"
-        raise VolumeReadError(msg) from error
+            try:
+                yield
+            except VolumeReadError:
+                raise
+            except Exception as error:  # noqa: BLE001 - nibabel has no one type of error
+                msg = f"cannot read the volume {os.fspath(path)!r} ({kind}) with nibabel: {error}"
+                # nibabel leaves files open in the frames that failed: they are closed here.
+                traceback.clear_frames(error.__traceback__)
+            else:
+                return
     finally:
         logger.setLevel(level)
+    raise VolumeReadError(msg)

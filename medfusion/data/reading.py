@@ -24,11 +24,10 @@ _FOREIGN = (
     (b"NRRD", "an NRRD file"),
     (b"ObjectType", "a MetaImage header"),
     (b"NDims", "a MetaImage header"),
-    (b"\x93NUMPY", "a NumPy array, which has no affine: Volume(np.load(path), affine) takes it"),
+    (b"\x93NUMPY", "a NumPy array, which has no affine: load it and make a Volume of it"),
     (b"PK\x03\x04", "a ZIP archive: unpack it"),
     (b"\x89HDF", "an HDF5 file"),
     (b"%PDF", "a PDF document"),
-    (b"\0\0\0\x01\0\0", "an MGH file: convert it to NIfTI"),
 )
 
 
@@ -54,6 +53,7 @@ def read_volume(
     Raises:
         VolumeReadError: The path is missing, empty, damaged, of another kind, or holds several
             volumes; the message names the files or lists the series.
+        ValueError: `dtype` is no type of numbers.
 
     Warns:
         GeometryWarning: Slices are missing, uneven or shifted, or damaged files were left out.
@@ -63,6 +63,9 @@ def read_volume(
         >>> volume.array.shape, volume.spacing, volume.units  # doctest: +SKIP
         ((150, 512, 512), (0.78, 0.78, 1.0), 'HU')
     """
+    from medfusion.data.dicom.voxels import number_type
+
+    number_type(dtype)
     text = os.fspath(path)
     try:
         mode = os.stat(text).st_mode  # noqa: PTH116 - the text may hold a NUL
@@ -102,13 +105,16 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     plain = _inflated(head) if head.startswith(b"\x1f\x8b") else head
     if plain[344:348] in (b"n+1\0", b"ni1\0") or plain[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
+    # FreeSurfer's MGH: version 1, then four lengths.
+    if plain.startswith(b"\0\0\0\x01\0\0") and text.lower().endswith((".mgh", ".mgz")):
+        return "nifti"
     if any(head.startswith(magic) for magic, _ in _PICTURES):
         return "image"
     name = text.lower().removesuffix(".gz")
     # The second file of a pair holds voxels only; its name has to do.
     if name.endswith(".img") and _has_header(text):
         return "nifti"
-    return "nifti" if name.endswith((".nii", ".hdr")) else ""
+    return "nifti" if name.endswith((".nii", ".nii.bz2", ".hdr")) else ""
 
 
 def _inflated(head: bytes) -> bytes:
@@ -180,6 +186,7 @@ def _image(text: str, dtype: str) -> Volume:
     """Read a plain image: one slice, three channels where it has colour."""
     import numpy as np
 
+    from medfusion.data.dicom.voxels import number_type
     from medfusion.data.images import read_image
     from medfusion.data.volume import UNPLACED, Source, Volume
 
@@ -188,22 +195,15 @@ def _image(text: str, dtype: str) -> Volume:
     except ImageReadError as error:
         raise VolumeReadError(str(error)) from error
     array = np.moveaxis(pixels, -1, 0)[:, None]
-    if dtype != "native":
-        try:
-            wanted = np.dtype(dtype)
-        except TypeError:
-            wanted = np.dtype(object)
-        if wanted.kind not in "iuf":
-            msg = f'dtype {dtype!r} is not "float32", "native" or another type of numbers'
-            raise VolumeReadError(msg)
-        if not np.can_cast(array.dtype, wanted) and array.size:
-            most = np.finfo(wanted).max if wanted.kind == "f" else np.iinfo(wanted).max
-            if float(array.max()) > float(most):
-                msg = f"{text}: {wanted} does not hold values up to {array.max()}"
-                raise VolumeReadError(msg)
-        array = array.astype(wanted)
-    else:
+    wanted = number_type(dtype)
+    if wanted is None:
         array = np.ascontiguousarray(array)
+    else:
+        most = np.finfo(wanted).max if wanted.kind == "f" else np.iinfo(wanted).max
+        if array.size and float(array.max()) > float(most):
+            msg = f"{text}: {wanted} does not hold values up to {array.max()}"
+            raise VolumeReadError(msg)
+        array = array.astype(wanted, order="C")
     notes = ("pixel spacing is unknown; 1 mm is taken", UNPLACED)
     with Path(text).open("rb") as file:
         head = file.read(8)

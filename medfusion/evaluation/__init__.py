@@ -8,6 +8,7 @@ from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.multiclass import confusion_matrix
 from medfusion.evaluation.operating_point import Confusion
 from medfusion.evaluation.regression import bland_altman
+from medfusion.evaluation.survival import concordance_index
 from medfusion.evaluation.threshold import choose_threshold
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "choose_threshold",
     "compare",
     "compare_auc",
+    "concordance_index",
     "confusion_matrix",
     "epoch_metrics",
     "evaluate",

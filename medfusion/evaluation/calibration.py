@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from medfusion import _rust
 from medfusion.evaluation import logistic
 from medfusion.evaluation.bootstrap import Weights
 from medfusion.evaluation.operating_point import wilson
@@ -148,7 +149,7 @@ def replicated_ece(
     target: Floats, prob: Floats, weights: Weights, bins: int = 10, by: Bins = "width"
 ) -> Floats:
     """Return the ECE in each replicate, [B]; the bins are those of all cases."""
-    index = _bin(prob, bins, by)
+    index, *_ = _binned(target, prob, bins, by)
     columns = np.zeros((len(prob), bins + 1))
     columns[np.arange(len(prob)), index] = target - prob
     columns[:, bins] = 1
@@ -170,12 +171,9 @@ def calibration_bins(
         >>> calibration_bins([0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9], bins=2).observed
         array([0., 1.])
     """
-    truth, p = _floats(target), _floats(prob)
-    index = _bin(p, bins, by)
-    count = np.bincount(index, minlength=bins)
+    _, count, positive, total = _binned(_floats(target), _floats(prob), bins, by)
     full = count > 0
-    positive = np.bincount(index, truth, bins)[full]
-    count, total = count[full], np.bincount(index, p, bins)[full]
+    count, positive, total = count[full], positive[full], total[full]
     ends = [wilson(int(k), int(n), confidence) for k, n in zip(positive, count, strict=True)]
     low, high = np.array(ends).reshape(-1, 2).T
     return CalibrationBins(total / count, positive / count, low, high, count)
@@ -223,13 +221,10 @@ def _local(x: float, p: Floats, truth: Floats, nearest: int) -> float:
     return float((weight * (1 + tilt)) @ truth)
 
 
-def _bin(prob: Floats, bins: int, by: Bins) -> Ints:
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
-    if by == "width":
-        return np.searchsorted(inner, prob, side="right")
-    if not len(prob):
-        return np.zeros(0, dtype=np.int64)
-    return np.searchsorted(np.quantile(prob, inner), prob, side="left")
+def _binned(target: Floats, prob: Floats, bins: int, by: Bins) -> tuple[Ints, Ints, Ints, Floats]:
+    """Return the bin of each case, and of each bin cases, positives and summed probability."""
+    truth = target.astype(np.uint8)
+    return _rust.calibration_bins(truth, np.ascontiguousarray(prob), bins, by == "quantile")
 
 
 def _floats(values: npt.ArrayLike) -> Floats:

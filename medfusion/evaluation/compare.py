@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from medfusion.errors import InputError, unknown
 from medfusion.evaluation.bootstrap import percentile, replicate
-from medfusion.evaluation.discrimination import delong_test
+from medfusion.evaluation.discrimination import delong_test, permutation_test
 from medfusion.evaluation.evaluate import AnyThreshold, entries_at
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Floats, Sample, check
@@ -57,14 +57,21 @@ def compare_auc(
     second: npt.ArrayLike,
     *,
     confidence: float = 0.95,
+    test: Literal["delong", "permutation"] = "delong",
+    permutations: int = 10_000,
+    seed: int = 0,
 ) -> Comparison:
-    """Compare two AUCs on the same independent cases by DeLong's paired test.
+    """Compare two AUCs on the same independent cases by a paired test.
 
     Args:
         target: 0 or 1 per case, [n].
         first: First prediction: probabilities of class 1 [n].
         second: Second prediction.
-        confidence: Level of the interval.
+        confidence: Level of the interval, which is DeLong's for either test.
+        test: "delong", or "permutation" (https://doi.org/10.1002/sim.2149), which needs no large
+            sample: the predictions are swapped in a random half of the cases.
+        permutations: How many, for the permutation test.
+        seed: Seed of the permutations.
 
     Raises:
         InputError: As `compare`.
@@ -76,9 +83,21 @@ def compare_auc(
         >>> print(compare_auc(target, first, second).difference)
         0.300 (-0.120 to 0.720)
     """
-    return compare(
+    found = compare(
         "binary", "auc", target, first, second, settings=Evaluation(confidence=confidence)
     )
+    if test == "delong" or found.difference.value is None:
+        return found
+    pair = [check("binary", target, prediction) for prediction in (first, second)]
+    _, p = permutation_test(
+        pair[0].target,
+        pair[0].prediction,
+        pair[1].prediction,
+        permutations=permutations,
+        seed=seed,
+    )
+    note = f"p value of a paired permutation test ({permutations} permutations)"
+    return replace(found, p=p, z=None, difference=replace(found.difference, note=note))
 
 
 def compare(

@@ -29,6 +29,14 @@ from medfusion.spec.model import MeanViews as MeanViews
 from medfusion.spec.model import MLPEncoder as MLPEncoder
 from medfusion.spec.model import Model as Model
 from medfusion.spec.model import TimmEncoder as TimmEncoder
+from medfusion.spec.random_transform import RandomAffine as RandomAffine
+from medfusion.spec.random_transform import RandomBlur as RandomBlur
+from medfusion.spec.random_transform import RandomElastic as RandomElastic
+from medfusion.spec.random_transform import RandomFlip as RandomFlip
+from medfusion.spec.random_transform import RandomGamma as RandomGamma
+from medfusion.spec.random_transform import RandomIntensity as RandomIntensity
+from medfusion.spec.random_transform import RandomNoise as RandomNoise
+from medfusion.spec.random_transform import RandomPatch as RandomPatch
 from medfusion.spec.training import SGD as SGD
 from medfusion.spec.training import Adam as Adam
 from medfusion.spec.training import AdamW as AdamW

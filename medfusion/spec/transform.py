@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.random_transform import AnyRandomTransform
 
 Voxels = Annotated[Int, Field(ge=1, le=65_536)]
 Width = Annotated[Int, Field(ge=0, le=65_536)]
@@ -315,7 +316,7 @@ DeterministicTransform = (
     | Cast
 )
 
-Transform = Annotated[DeterministicTransform, Field(discriminator="kind")]
+Transform = Annotated[DeterministicTransform | AnyRandomTransform, Field(discriminator="kind")]
 """Union of all transforms by `kind`."""
 
 

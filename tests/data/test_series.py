@@ -9,9 +9,6 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from medfusion import _rust
@@ -40,14 +37,6 @@ def rewritten(path, **attributes):
     for key, value in attributes.items():
         setattr(data, key, value)
     data.save_as(path)
-
-
-def world(volume):
-    """Return the place of every voxel by its value."""
-    depth, height, width = volume.array.shape
-    k, j, i = np.meshgrid(np.arange(depth), np.arange(height), np.arange(width), indexing="ij")
-    points = np.stack([i, j, k, np.ones_like(i)], -1).reshape(-1, 4) @ volume.affine.T
-    return {float(v): tuple(p) for v, p in zip(volume.array.ravel(), points[:, :3], strict=True)}
 
 
 # Against SimpleITK ----------------------------------------------------------------------------
@@ -143,140 +132,6 @@ def test_grouping_is_that_of_headers_read_by_pydicom(shared_data, monkeypatch):
             theirs = find_series(shared_data / name)
         assert [one.to_json() for one in ours] == [one.to_json() for one in theirs]
         assert [one.files for one in ours] == [one.files for one in theirs]
-
-
-# Geometry -------------------------------------------------------------------------------------
-
-
-def test_row_spacing_is_the_step_down_a_column(write_stack, tmp_path):
-    write_stack([0, 5, 10])
-    volume = read_volume(tmp_path / "series")
-    # PixelSpacing [2, 3]: rows are 2 mm apart (along j), columns 3 mm (along i).
-    assert volume.spacing == (3.0, 2.0, 5.0)
-    np.testing.assert_array_equal(volume.affine, np.diag([3.0, 2.0, 5.0, 1.0]))
-
-
-unit = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: 0.1 < np.linalg.norm(q) <= 1)
-
-
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(quaternion=unit, order=st.permutations(range(5)), step=st.floats(0.3, 9))
-def test_any_orientation_and_any_order_give_the_same_world(
-    write_stack, tmp_path, quaternion, order, step
-):
-    w, x, y, z = np.array(quaternion) / np.linalg.norm(quaternion)
-    rotation = np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
-    row, column, normal = rotation.T
-    shutil.rmtree(tmp_path / "series", ignore_errors=True)
-    places = [order[k] * step for k in range(5)]
-    write_stack(places, orientation=(*row, *column), origin=(10, -20, 30))
-    volume = read_volume(tmp_path / "series")
-    found = world(volume)
-    for k, place in enumerate(places):
-        for pixel in range(24):
-            j, i = divmod(pixel, 6)
-            point = np.array([10, -20, 30]) + normal * place + row * 3 * i + column * 2 * j
-            np.testing.assert_allclose(found[100 * k + pixel - 1024], point, atol=2e-3)
-    assert np.linalg.det(volume.direction) == pytest.approx(1)
-
-
-def test_a_tilted_gantry_gives_a_sheared_affine(write_stack, tmp_path):
-    angle = np.radians(15)
-    places = [0, 2, 4, 6]
-    write_stack(places, tilt=(0, np.tan(angle), 0), GantryDetectorTilt=15)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        volume = read_volume(tmp_path / "series")
-    (note,) = volume.source.notes
-    assert "tilted" in note
-    assert "15.00 degrees" in note
-    np.testing.assert_allclose(volume.affine[:3, 2], [0, 2 * np.tan(angle), 2], atol=1e-8)
-    found = world(volume)
-    for k, place in enumerate(places):
-        expected = (0, np.tan(angle) * place, place)
-        np.testing.assert_allclose(found[100 * k - 1024], expected, atol=1e-6)
-
-
-def test_a_tilt_that_positions_do_not_show_is_named(write_stack, tmp_path):
-    write_stack([0, 2, 4], GantryDetectorTilt=-12)
-    (note,) = read_volume(tmp_path / "series").source.notes
-    assert "GantryDetectorTilt is -12" in note
-
-
-def test_missing_slices_are_named(write_stack, tmp_path):
-    paths = write_stack(range(12))
-    for k in (3, 7, 8):
-        paths[k].unlink()
-    with pytest.warns(GeometryWarning, match="3 slices are missing"):
-        volume = read_volume(tmp_path / "series")
-    (note,) = volume.source.notes
-    assert "1 between s002 and s004" in note
-    assert "2 between s006 and s009" in note
-    assert volume.spacing[2] == pytest.approx(1)
-    assert find_series(tmp_path)[0].notes == (note,)
-
-
-def test_a_removed_slice_of_a_real_series_is_named(shared_data, tmp_path):
-    for file in (shared_data / CT).glob("*.dcm"):
-        shutil.copy(file, tmp_path)
-    order = read_volume(tmp_path).source.files
-    Path(order[12]).unlink()
-    with pytest.warns(GeometryWarning, match="1 slice is missing"):
-        volume = read_volume(tmp_path)
-    assert len(volume.array) == 29
-    assert volume.spacing[2] == pytest.approx(1)
-
-
-def test_uneven_slices_are_named(write_stack, tmp_path):
-    write_stack([0, 1, 2.4, 3.4, 4.4])
-    with pytest.warns(GeometryWarning, match="unevenly spaced: 1 to 1.4 mm"):
-        volume = read_volume(tmp_path / "series")
-    assert volume.spacing[2] == pytest.approx(1.1)
-
-
-def test_rounded_positions_are_even(write_stack, tmp_path):
-    write_stack([round(k * 0.625, 2) for k in range(40)])
-    volume = read_volume(tmp_path / "series")
-    assert volume.source.notes == ()
-    assert volume.spacing[2] == pytest.approx(0.625, abs=1e-3)
-
-
-def test_slices_shifted_in_their_plane_are_named(write_stack, tmp_path):
-    paths = write_stack(range(5))
-    rewritten(paths[2], ImagePositionPatient=[4, 0, 2])
-    with pytest.warns(GeometryWarning, match="shifted within their plane by up to 4 mm"):
-        read_volume(tmp_path / "series")
-
-
-def test_slices_without_positions_follow_their_instance_numbers(write_stack, tmp_path):
-    write_stack(range(4), ImagePositionPatient=None, InstanceNumber=lambda k: 9 - k)
-    volume = read_volume(tmp_path / "series")
-    assert volume.array[:, 0, 0].tolist() == [-724, -824, -924, -1024]
-    assert any("InstanceNumber" in note for note in volume.source.notes)
-    write_stack(range(4), folder="none", ImagePositionPatient=None, InstanceNumber=None)
-    with pytest.raises(VolumeReadError, match="neither positions nor distinct instance numbers"):
-        read_volume(tmp_path / "none")
-
-
-def test_a_single_slice_has_its_thickness(write_slice):
-    volume = read_volume(write_slice("one", SliceThickness=2.5))
-    assert volume.array.shape == (1, 4, 6)
-    assert volume.spacing == (3.0, 2.0, 2.5)
-
-
-def test_a_radiograph_has_the_spacing_of_its_detector(write_slice):
-    path = write_slice("cr", Modality="CR", ImagePositionPatient=None, PixelSpacing=None,
-                       ImageOrientationPatient=None, ImagerPixelSpacing=[0.2, 0.1])  # fmt: skip
-    volume = read_volume(path)
-    assert volume.spacing[:2] == (0.1, 0.2)
-    assert any("detector" in note for note in volume.source.notes)
-    assert any("place and orientation" in note for note in volume.source.notes)
 
 
 # What is no one volume -------------------------------------------------------------------------
@@ -436,154 +291,6 @@ def test_slices_of_one_uid_are_told_apart_by_place(write_stack, tmp_path):
     assert read_volume(tmp_path / "series").array.shape == (4, 4, 6)
 
 
-# Values -----------------------------------------------------------------------------------------
-
-
-def test_every_slice_has_its_own_slope(write_stack, tmp_path):
-    slopes = [0.1234567, 1.7, 2.5, 0.33]
-    write_stack(range(4), Modality="PT", Units="BQML", RescaleIntercept=0.5,
-                RescaleSlope=lambda k: slopes[k])  # fmt: skip
-    volume = read_volume(tmp_path / "series")
-    assert volume.units == "BQML"
-    stored = np.arange(24).reshape(4, 6) + 100 * np.arange(4)[:, None, None]
-    expected = stored.astype(np.float32) * np.float32(slopes)[:, None, None] + np.float32(0.5)
-    np.testing.assert_array_equal(volume.array, expected)
-    exact = read_volume(tmp_path / "series", dtype="float64")
-    np.testing.assert_allclose(exact.array, stored * np.array(slopes)[:, None, None] + 0.5, 1e-12)
-    with pytest.raises(VolumeReadError, match="int16 does not hold the values"):
-        read_volume(tmp_path / "series", dtype="int16")
-
-
-def test_types(write_stack, tmp_path):
-    write_stack(range(3))
-    folder = tmp_path / "series"
-    assert read_volume(folder, dtype="native").array.dtype == np.float32
-    assert read_volume(folder, dtype="int16").array[0, 0, 0] == -1024
-    with pytest.raises(VolumeReadError, match="uint16 does not hold"):
-        read_volume(folder, dtype="uint16")
-    with pytest.raises(ValueError, match="dtype is 'string'"):
-        read_volume(folder, dtype="string")
-    for dtype in (np.uint8, np.int8, np.uint16, np.int16):
-        name = np.dtype(dtype).name
-        write_stack(range(2), folder=name, dtype=dtype, RescaleSlope=None, RescaleIntercept=None)
-        stored = read_volume(tmp_path / name, dtype="native").array
-        assert stored.dtype == dtype
-        np.testing.assert_array_equal(stored, read_volume(tmp_path / name).array)
-
-
-@pytest.mark.parametrize(
-    ("attributes", "units"),
-    [
-        ({}, "HU"),
-        ({"RescaleType": "HU"}, "HU"),
-        ({"RescaleType": "US"}, ""),
-        ({"RescaleType": "HU_MOD"}, "HU_MOD"),
-        ({"RescaleSlope": None, "RescaleIntercept": None}, ""),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, ""),
-        ({"Modality": "MR"}, ""),
-        ({"Modality": "PT", "Units": "GML"}, "GML"),
-    ],
-)
-def test_units(write_slice, attributes, units):
-    assert read_volume(write_slice("one", **attributes)).units == units
-
-
-def test_colour_is_channels_first(write_slice):
-    pixels = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
-    volume = read_volume(
-        write_slice("rgb", pixels, Modality="XC", RescaleSlope=None, RescaleIntercept=None)
-    )
-    assert volume.axes == "CDHW"
-    np.testing.assert_array_equal(volume.array, np.moveaxis(pixels, -1, 0)[:, None])
-
-
-# Multi-frame ------------------------------------------------------------------------------------
-
-
-def enhanced(write_slice, places, *, temporal=None, name="multi", **attributes):
-    """Write an enhanced MR object with a functional group per frame."""
-    frames = len(places)
-    pixels = (np.arange(24).reshape(4, 6) + 100 * np.arange(frames)[:, None, None]).astype(np.int16)
-    shared, groups = Dataset(), []
-    measures = Dataset()
-    measures.PixelSpacing, measures.SliceThickness = [2, 3], 1
-    orientation = Dataset()
-    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    shared.PixelMeasuresSequence = [measures]
-    shared.PlaneOrientationSequence = [orientation]
-    for number, place in enumerate(places):
-        group, position, content, values = Dataset(), Dataset(), Dataset(), Dataset()
-        position.ImagePositionPatient = [1, 2, place]
-        group.PlanePositionSequence = [position]
-        if temporal is not None:
-            content.TemporalPositionIndex = temporal[number]
-        group.FrameContentSequence = [content]
-        values.RescaleSlope, values.RescaleIntercept, values.RescaleType = number + 1, -1, "US"
-        group.PixelValueTransformationSequence = [values]
-        groups.append(group)
-    return write_slice(
-        name,
-        pixels,
-        **{
-            "Modality": "MR",
-            "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.1",
-            "ImagePositionPatient": None,
-            "ImageOrientationPatient": None,
-            "PixelSpacing": None,
-            "SliceThickness": None,
-            "RescaleSlope": None,
-            "RescaleIntercept": None,
-            "SharedFunctionalGroupsSequence": [shared],
-            "PerFrameFunctionalGroupsSequence": groups,
-            **attributes,
-        },
-    )
-
-
-def test_frames_of_an_enhanced_file_are_sorted_by_place(write_slice):
-    places = [6, 0, 4, 2]
-    volume = read_volume(enhanced(write_slice, places))
-    np.testing.assert_array_equal(volume.origin, (1, 2, 0))
-    assert volume.spacing == (3.0, 2.0, 2.0)
-    order = np.argsort(places)
-    stored = np.arange(24).reshape(4, 6) + 100 * order[:, None, None]
-    np.testing.assert_array_equal(volume.array, stored * (order + 1)[:, None, None] - 1)
-    assert len(volume.source.instance_uids) == 1
-
-
-def test_time_in_an_enhanced_file_and_over_several(write_slice, tmp_path):
-    path = enhanced(write_slice, [0, 1, 0, 1, 0, 1], temporal=[1, 1, 2, 2, 3, 3])
-    volume = read_volume(path)
-    assert volume.axes == "TDHW"
-    assert volume.array.shape == (3, 2, 4, 6)
-    assert volume.array[:, 0, 0, 0].tolist() == [-1, 599, 1999]
-    for t in (1, 2):
-        enhanced(write_slice, [0, 1], temporal=[t, t], name=f"t{t}", folder="files")
-    assert read_volume(tmp_path / "files").array.shape == (2, 2, 4, 6)
-
-
-def test_frames_at_spacing_between_slices(write_slice):
-    pixels = np.zeros((3, 4, 6), np.int16) + np.arange(3, dtype=np.int16)[:, None, None]
-    volume = read_volume(
-        write_slice("nm", pixels, Modality="NM", SpacingBetweenSlices=-4.0, RescaleSlope=None,
-                    ImageType=["ORIGINAL", "PRIMARY", "RECON TOMO"], RescaleIntercept=None)
-    )  # fmt: skip
-    assert volume.spacing == (3.0, 2.0, 4.0)
-    assert volume.array[:, 0, 0].tolist() == [2, 1, 0]
-    np.testing.assert_array_equal(volume.origin, (0, 0, -8))
-
-
-def test_a_cine_loop_is_time(write_slice):
-    pixels = np.random.default_rng(0).integers(0, 255, (4, 5, 7, 3), np.uint8)
-    path = write_slice("us", pixels, Modality="US", FrameTime=40, ImagePositionPatient=None,
-                       ImageOrientationPatient=None, RescaleSlope=None,
-                       RescaleIntercept=None)  # fmt: skip
-    volume = read_volume(path)
-    assert volume.axes == "TCDHW"
-    assert volume.interval == pytest.approx(0.04)
-    np.testing.assert_array_equal(volume.array, np.moveaxis(pixels, -1, 1)[:, :, None])
-
-
 # Folders as they are ----------------------------------------------------------------------------
 
 
@@ -632,9 +339,10 @@ def test_a_declared_size_beyond_the_file_takes_no_memory(write_slice):
     path = write_slice("huge", Rows=60000, Columns=60000)
     with pytest.raises(VolumeReadError, match="huge"):
         read_volume(path)
-    path = write_slice("frames", NumberOfFrames=2_000_000_000)
-    with pytest.raises(VolumeReadError, match="frames"):
-        read_volume(path)
+    for count in (150_000, 2_000_000_000):
+        path = write_slice("frames", NumberOfFrames=count)
+        with pytest.raises(VolumeReadError, match=f"declares {count} frames"):
+            read_volume(path)
 
 
 def test_names_beyond_ascii(write_stack, tmp_path):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from medfusion.data.dicom.geometry import cosines, floats, slice_normal
 
-MAX_FRAMES = 1_000_000
+MAX_FRAMES = 200_000
 """More in one file is a damaged header."""
 
 # Frames of these follow each other in time where nothing says otherwise.
@@ -98,8 +99,8 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
     get = header.get
 
     def text(key: str) -> str:
-        value = get(key) or ""
-        return known.setdefault(value, value)
+        value: str = get(key) or ""
+        return str(known.setdefault(value, value))
 
     def vector(key: str, count: int) -> tuple[float, ...] | None:
         value = floats(get(key), count)
@@ -157,6 +158,9 @@ def frames_of(file: str, header: Mapping[str, Any], known: dict[Any, Any]) -> li
     count = get("frames") or 1
     if not isinstance(count, int) or not 0 < count <= MAX_FRAMES:
         msg = f"declares {count!r} frames"
+        raise ValueError(msg)
+    if count > 1 and count > os.path.getsize(file):  # noqa: PTH202
+        msg = f"declares {count} frames, more than the file has bytes"
         raise ValueError(msg)
     if first.rows <= 0 or first.columns <= 0:
         msg = f"declares {first.rows} rows and {first.columns} columns"

@@ -167,11 +167,13 @@ def _labels(
 
 
 def _same_plane(known: Floats, value: Floats) -> NDArray[np.bool_]:
-    return np.abs(known - value).max(axis=1) <= ANGLE
+    near: NDArray[np.bool_] = np.abs(known - value).max(axis=1) <= ANGLE
+    return near
 
 
 def _same_spacing(known: Floats, value: Floats) -> NDArray[np.bool_]:
-    return np.abs(known / value - 1).max(axis=1) <= SCALE
+    near: NDArray[np.bool_] = np.abs(known / value - 1).max(axis=1) <= SCALE
+    return near
 
 
 def _arrange(frames: list[Frame]) -> list[Group]:
@@ -259,20 +261,9 @@ def _repeats(frames: list[Frame], slots: NDArray[np.intp]) -> list[Group]:
     """Explain several frames at one place: time points, echoes, ...; or say that nothing does."""
     slot = dict(zip(map(id, frames), slots.tolist(), strict=True))
     for key, word in REPEATS:
-        parts = _partition(frames, key)
-        places = {value: [slot[id(frame)] for frame in part] for value, part in parts.items()}
-        if len(parts) < 2 or any(len(set(part)) < len(part) for part in places.values()):
-            continue
-        if not word:
-            return [group for part in parts.values() for group in _placed(part)]
-        same: dict[tuple[int, ...], list[Any]] = collections.defaultdict(list)
-        for value, part in places.items():
-            same[tuple(part)].append(value)
-        # Parts that hold one slice each are no time points: the values differ by slice.
-        if len(same) == 1 or all(len(where) > 1 for where in same):
-            return [
-                _steps(parts, sorted(values, key=_order), word, key) for values in same.values()
-            ]
+        groups = _told_apart(frames, slot, key, word)
+        if groups:
+            return groups
     for key in RANKED:
         group = _ranked(frames, slots, key)
         if group is not None:
@@ -284,16 +275,33 @@ def _repeats(frames: list[Frame], slots: NDArray[np.intp]) -> list[Group]:
             if not any(group.problem for group in groups):
                 return groups
     counts = np.bincount(slots)
-    where = int(np.argmax(counts > 1))
     twice = [frame for frame in frames if counts[slot[id(frame)]] > 1]
-    here = [frame for frame in twice if slot[id(frame)] == where]
+    first = [frame for frame in twice if slot[id(frame)] == slot[id(twice[0])]]
+    places = int((counts > 1).sum())
     problem = (
-        f"{int((counts > 1).sum())} places hold several slices, and nothing in the headers tells "
-        f"them apart (time, echo, b-value, acquisition); at the first: {names(here)}"
-        f"{'; of all: ' + names(twice) if len(twice) > len(here) else ''}. "
+        f"at {places} place{'' if places == 1 else 's'} there are several slices, and nothing in "
+        f"the headers tells them apart (time, echo, b-value, acquisition): {names(first)}"
+        f"{'; of all: ' + names(twice) if len(twice) > len(first) else ''}. "
         "Take the surplus files out of the folder"
     )
     return [Group([frames], problem=problem)]
+
+
+def _told_apart(frames: list[Frame], slot: dict[int, int], key: str, word: str) -> list[Group]:
+    """Return the groups where one attribute tells all frames at each place apart, else none."""
+    parts = _partition(frames, key)
+    places = {value: [slot[id(frame)] for frame in part] for value, part in parts.items()}
+    if len(parts) < 2 or any(len(set(part)) < len(part) for part in places.values()):
+        return []
+    if not word:
+        return [group for part in parts.values() for group in _placed(part)]
+    same: dict[tuple[int, ...], list[Any]] = collections.defaultdict(list)
+    for value, part in places.items():
+        same[tuple(part)].append(value)
+    # Parts of one slice each are no time points: the values differ from slice to slice.
+    if len(same) > 1 and any(len(where) == 1 for where in same):
+        return []
+    return [_steps(parts, sorted(values, key=_order), word, key) for values in same.values()]
 
 
 def _steps(parts: dict[Any, list[Frame]], values: list[Any], word: str, key: str) -> Group:

@@ -18,6 +18,8 @@ CHUNK = 4096
 """Headers in memory at once: what is not kept of them is a few kB each."""
 MAX_FILES = 1_000_000
 PREAMBLE = 132
+LEAST = 600
+"""Bytes that a file with its meta group (PS3.10) has at least."""
 DIRECTORY = "1.2.840.10008.1.3.10"
 SUFFIXES = (".dcm", ".dicom", ".ima")
 
@@ -76,7 +78,7 @@ def scan_files(files: Sequence[str], found: Scan, *, threads: int = 0) -> Scan:
             else:
                 try:
                     found.frames += frames_of(file, header, known)
-                except ValueError as error:
+                except (ValueError, OSError) as error:
                     found.damaged.append((file, str(error)))
     return found
 
@@ -140,8 +142,8 @@ def _walk(top: str, found: Scan) -> Iterator[str]:
 def _without_pixels(file: str, header: dict[str, Any], found: Scan) -> None:
     if header["truncated"]:
         found.damaged.append((file, "the file ends before its pixels"))
-    elif os.path.getsize(file) <= PREAMBLE:  # noqa: PTH202
-        found.damaged.append((file, "it ends behind DICOM's magic word"))
+    elif header["sop_class"] is None and os.path.getsize(file) < LEAST:  # noqa: PTH202
+        found.damaged.append((file, "the file ends before its data set"))
     else:
         found.imageless[header["modality"] or "no modality"] += 1
 

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from medfusion.data.dicom.frames import WHOLE_SLIDE, Frame
 from medfusion.data.dicom.grouping import Group, group_frames
 from medfusion.data.dicom.scan import Scan, scan, scan_files
@@ -152,6 +154,7 @@ def read_dicom_volume(
     Raises:
         VolumeReadError: No DICOM image, several series (the message lists them), damaged files, or
             slices that cannot be put in order.
+        ValueError: `dtype` is no type of numbers.
 
     Warns:
         GeometryWarning: Slices are missing, unevenly spaced or shifted, or files were left out
@@ -230,6 +233,14 @@ def middle_slice(file: str) -> tuple[Volume, tuple[float, float] | None]:
         raise VolumeReadError(_nothing(found))
     frames = groups[0].frames
     frame = dataclasses.replace(frames[len(frames) // 2], sheet="")
+    if frame.photometric in ("PALETTE COLOR", "MONOCHROME1"):
+        from medfusion.data.dicom.file import display_image
+
+        shown = display_image(file, frame.number)
+        if shown.ndim == 2:
+            return Volume(shown[None], stack_of(groups[0]).affine), (127.5, 255.0)
+        array = np.moveaxis(shown, -1, 0)[:, None]
+        return Volume(array, stack_of(groups[0]).affine, axes="CDHW"), None
     one = Scan(file, frames=[frame])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GeometryWarning)

@@ -24,6 +24,7 @@ class Stack:
         affine: Voxel (i, j, k, 1) to LPS in mm, float64 `[4, 4]`.
         placed: Whether the place in the patient is known; if not, the affine holds spacing only.
         interval: Seconds between two steps of time, where they are equal.
+        sheared: Whether slices follow each other at an angle to their normal.
         notes: What a user has to know.
         warnings: The notes that make the geometry or the content of the array doubtful.
     """
@@ -31,6 +32,7 @@ class Stack:
     affine: Floats
     placed: bool
     interval: float | None = None
+    sheared: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
@@ -62,12 +64,14 @@ def _placed(group: Group) -> Stack:
         distance = _thickness(first)
         if distance is None:
             notes.append("the file does not say how thick the slice is; 1 mm is taken")
-        return Stack(affine(orientation, positions[0], pixels, normal * (distance or 1.0)), True, None, notes)  # fmt: skip
+        matrix = affine(orientation, positions[0], pixels, normal * (distance or 1.0))
+        return Stack(matrix, placed=True, notes=notes)
     follow = spread(places)
     step = normal * follow.spacing
     drift, left = shear(positions, normal, places)
     beside = float(np.linalg.norm(drift)) * float(places[-1] - places[0])
-    if beside > SHIFT * min(pixels):
+    sheared = beside > SHIFT * min(pixels)
+    if sheared:
         step = step + drift * follow.spacing
         notes.append(
             f"slices are tilted: they follow each other at {angle(drift):.2f} degrees to their "
@@ -92,7 +96,7 @@ def _placed(group: Group) -> Stack:
             f"{follow.spacing:.4g} mm apart; the positions count"
         )
     matrix = affine(orientation, positions[0], pixels, step)
-    return Stack(matrix, True, None, notes + warnings, warnings)
+    return Stack(matrix, placed=True, sheared=sheared, notes=notes + warnings, warnings=warnings)
 
 
 def _holes(
@@ -132,7 +136,7 @@ def _unplaced(group: Group) -> Stack:
         notes.append("the place in the patient is unknown (no positions); the origin is 0, 0, 0")
     else:
         notes.append(f"{UNPLACED}; the affine holds spacing only")
-    return Stack(matrix, False, None, notes)
+    return Stack(matrix, placed=False, notes=notes)
 
 
 def _pixel_spacing(frame: Frame) -> tuple[tuple[float, ...], list[str]]:
@@ -203,28 +207,40 @@ def _listed(values: Sequence[float | None], most: int = 12) -> str:
 def _oddities(group: Group, found: Stack) -> None:
     """Name what does not change how the array is built, but how it is to be understood."""
     first, frames = group.first, group.frames
-    tilt = first.tilt
-    if tilt and abs(tilt) > 0.1 and len(group.steps[0]) > 1 and not any("tilted" in note for note in found.notes):
-        found.notes.append(
-            f"GantryDetectorTilt is {tilt:.4g} degrees, but slices lie straight above each other"
-        )
-    if first.localizer:
-        found.notes.append("a localizer: for planning, not for measuring")
     if "MOSAIC" in first.image_type:
         found.warnings.append("a mosaic: each image holds the slices of a volume as tiles")
         found.notes.append(found.warnings[-1])
-    if first.photometric == "MONOCHROME1":
-        found.notes.append("low values are bright (MONOCHROME1); values are as stored")
-    if any(frame.lut for frame in frames):
-        found.notes.append("a modality lookup table is not applied: values are as stored")
-    if first.segment is not None:
-        found.notes.append(f"segment {first.segment}")
-    if len({frame.rescale_type for frame in frames}) > 1:
-        found.notes.append("slices differ in RescaleType")
-    if not group.repeat and len({frame.image_type for frame in frames}) > 1:
-        found.notes.append("slices differ in ImageType")
-    if found.placed and len({frame.frame_of_reference for frame in frames}) > 1:
-        found.notes.append("slices differ in their frame of reference")
+    tilt = first.tilt
+    if tilt and abs(tilt) > 0.1 and len(group.steps[0]) > 1 and not found.sheared:
+        found.notes.append(
+            f"GantryDetectorTilt is {tilt:.4g} degrees, but slices lie straight above each other"
+        )
+    remarks = (
+        (first.localizer, "a localizer: for planning, not for measuring"),
+        (
+            first.photometric == "MONOCHROME1",
+            "low values are bright (MONOCHROME1); values are as stored",
+        ),
+        (
+            first.photometric == "PALETTE COLOR",
+            "values are indices of a colour palette, not brightness",
+        ),
+        (
+            any(frame.lut for frame in frames),
+            "a modality lookup table is not applied: values are as stored",
+        ),
+        (first.segment is not None, f"segment {first.segment}"),
+        (len({frame.rescale_type for frame in frames}) > 1, "slices differ in RescaleType"),
+        (
+            not group.repeat and len({frame.image_type for frame in frames}) > 1,
+            "slices differ in ImageType",
+        ),
+        (
+            found.placed and len({frame.frame_of_reference for frame in frames}) > 1,
+            "slices differ in their frame of reference",
+        ),
+    )
+    found.notes += [remark for holds, remark in remarks if holds]
     if group.copies:
         dropped = list({copy.file: copy for _, copy in group.copies}.values())
         files = "file holds" if len(dropped) == 1 else "files hold"

@@ -71,39 +71,49 @@ def stored_type(frame: Frame) -> np.dtype[Any]:
     return np.dtype(f"{'int' if frame.signed else 'uint'}{size}")
 
 
-def _type(dtype: str, frames: Sequence[Frame]) -> np.dtype[Any]:
+def number_type(dtype: str) -> np.dtype[Any] | None:
+    """Return a type by its name, None for "native".
+
+    Raises:
+        ValueError: It is no type of numbers.
+    """
     if dtype == "native":
-        if any(map(scaled, frames)):
-            return np.dtype(np.float32)
-        return np.result_type(*{stored_type(frame) for frame in frames})
+        return None
     try:
         wanted = np.dtype(dtype)
     except TypeError:
         wanted = np.dtype(object)
     if wanted.kind not in "iuf":
-        msg = f'dtype {dtype!r} is not "float32", "native" or another type of numbers'
-        raise VolumeReadError(msg)
+        msg = f"dtype is {dtype!r}: give 'native' or a NumPy type of floats or integers"
+        raise ValueError(msg)
     return wanted
+
+
+def _type(dtype: str, frames: Sequence[Frame]) -> np.dtype[Any]:
+    wanted = number_type(dtype)
+    if wanted is not None:
+        return wanted
+    if any(map(scaled, frames)):
+        return np.dtype(np.float32)
+    return np.result_type(*{stored_type(frame) for frame in frames})
 
 
 def _check_size(frames: Sequence[Frame], wanted: np.dtype[Any]) -> None:
     """Refuse, before memory is taken, what the files cannot hold."""
+    first = frames[0]
+    pixels = first.rows * first.columns * first.samples
+    if pixels * len(frames) * max(wanted.itemsize, 4) <= TRUSTED:
+        return
     sizes: dict[str, int] = {}
     needed: dict[str, int] = {}
-    total = 0
     for frame in frames:
-        pixels = frame.rows * frame.columns * frame.samples
-        total += pixels * max(wanted.itemsize, 4)
-        bits = pixels * max(frame.allocated, 1)
         if frame.file not in sizes:
             try:
                 sizes[frame.file] = os.stat(frame.file).st_size  # noqa: PTH116
             except OSError as error:
                 msg = f"{frame.file}: cannot be opened ({error.strerror or error})"
                 raise VolumeReadError(msg) from error
-        needed[frame.file] = needed.get(frame.file, 0) + bits
-    if total <= TRUSTED:
-        return
+        needed[frame.file] = needed.get(frame.file, 0) + pixels * max(frame.allocated, 1)
     for frame in frames:
         size, bits = sizes[frame.file], needed[frame.file]
         most = 1.5 if frame.syntax in UNCOMPRESSED else MOST_COMPRESSED
@@ -120,8 +130,8 @@ def _fill(frames: Sequence[Frame], out: NDArray[Any], *, scaled: bool) -> str:
     items = [(frame.file, frame.number) for frame in frames]
     slope = intercept = None
     if scaled and any(frame.slope is not None or frame.intercept is not None for frame in frames):
-        slope = np.array([1.0 if frame.slope is None else frame.slope for frame in frames])
-        intercept = np.array([frame.intercept or 0.0 for frame in frames])
+        slope = [1.0 if frame.slope is None else frame.slope for frame in frames]
+        intercept = [frame.intercept or 0.0 for frame in frames]
     scale = None if slope is None or intercept is None else (slope, intercept)
     failures = _rust.read_dicom_frames(items, out, scale)
     reasons = []
@@ -151,19 +161,11 @@ def _fill(frames: Sequence[Frame], out: NDArray[Any], *, scaled: bool) -> str:
 
 
 def _second_try(frame: Frame) -> NDArray[Any] | None:
-    """Return a frame's stored values as pydicom decodes them, or None."""
-    pixels = _stored(frame.file)
-    if pixels is None or frame.frames_in_file == 1:
-        return pixels
-    found: NDArray[Any] = pixels[frame.number]
-    return found
-
-
-def _stored(file: str) -> NDArray[Any] | None:
-    from medfusion.data.dicom.file import read_dicom
+    """Return a frame's stored values, by pydicom where need be; None where nobody reads it."""
+    from medfusion.data.dicom.file import decode_dicom
 
     try:
-        return read_dicom(file)
+        return decode_dicom(frame.file, frames=frame.number).array
     except VolumeReadError:
         return None
 
@@ -174,9 +176,11 @@ def _converted(frames: Sequence[Frame], wanted: np.dtype[Any]) -> tuple[NDArray[
     colour = (first.samples,) if first.samples > 1 else ()
     out = np.empty((len(frames), *colour, first.rows, first.columns), wanted)
     stored = np.result_type(*{stored_type(frame) for frame in frames})
-    between = {"int8": np.dtype(np.int16), "uint32": np.dtype(np.int32)}.get(stored.name, stored)
+    between: np.dtype[Any] = stored
     if wanted == np.float32:
         between = wanted
+    elif stored.name not in _WRITTEN:
+        between = np.dtype(np.int16 if stored == np.int8 else np.int32)
     several = max(SCRATCH // (out[0].size * max(between.itemsize, 4)), 1)
     reader = "medfusion"
     for start in range(0, len(frames), several):
@@ -189,7 +193,9 @@ def _converted(frames: Sequence[Frame], wanted: np.dtype[Any]) -> tuple[NDArray[
             if between != np.float32 and scaled(frame):
                 slope = 1.0 if frame.slope is None else frame.slope
                 values = values * slope + (frame.intercept or 0.0)
-            _cast(np.moveaxis(values, -1, 0) if colour else values, out[start + position], frame.file)
+            _cast(
+                np.moveaxis(values, -1, 0) if colour else values, out[start + position], frame.file
+            )
     return out, reader
 
 
@@ -224,14 +230,13 @@ def check_copies(group: Group) -> None:
         return
     files = sorted({frame.file for pair in group.copies for frame in pair})
     hashes = dict(zip(files, _rust.hash_files(files), strict=True))
-    pairs = {(kept.file, copy.file) for kept, copy in group.copies}
-    for kept_file, copy_file in sorted(pairs):
-        if hashes[kept_file] is not None and hashes[kept_file] == hashes[copy_file]:
+    for kept, copy in group.copies:
+        if hashes[kept.file] is not None and hashes[kept.file] == hashes[copy.file]:
             continue
-        one, other = _stored(kept_file), _stored(copy_file)
+        one, other = _second_try(kept), _second_try(copy)
         if one is None or other is None or not np.array_equal(one, other):
             msg = (
-                f"{kept_file} and {copy_file} have one SOP instance UID but different pixels; "
+                f"{kept.file} and {copy.file} have one SOP instance UID but different pixels; "
                 "take the wrong one out of the folder"
             )
             raise VolumeReadError(msg)

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from medfusion.data.transforms.orient import Orient as Orient
     from medfusion.data.transforms.pad import Pad as Pad
     from medfusion.data.transforms.pipeline import Pipeline as Pipeline
+    from medfusion.data.transforms.random_affine import RandomAffine as RandomAffine
+    from medfusion.data.transforms.random_blur import RandomBlur as RandomBlur
+    from medfusion.data.transforms.random_elastic import RandomElastic as RandomElastic
+    from medfusion.data.transforms.random_flip import RandomFlip as RandomFlip
+    from medfusion.data.transforms.random_intensity import RandomGamma as RandomGamma
+    from medfusion.data.transforms.random_intensity import RandomIntensity as RandomIntensity
+    from medfusion.data.transforms.random_noise import RandomNoise as RandomNoise
+    from medfusion.data.transforms.random_patch import RandomPatch as RandomPatch
     from medfusion.data.transforms.resample import Resample as Resample
     from medfusion.data.transforms.resample import Resize as Resize
     from medfusion.data.transforms.scaling import MinMax as MinMax
@@ -35,6 +43,14 @@ _HOMES = {
     "Pad": "pad",
     "Percentile": "scaling",
     "Pipeline": "pipeline",
+    "RandomAffine": "random_affine",
+    "RandomBlur": "random_blur",
+    "RandomElastic": "random_elastic",
+    "RandomFlip": "random_flip",
+    "RandomGamma": "random_intensity",
+    "RandomIntensity": "random_intensity",
+    "RandomNoise": "random_noise",
+    "RandomPatch": "random_patch",
     "Resample": "resample",
     "Resize": "resample",
     "SampleKey": "base",
@@ -54,6 +70,14 @@ __all__ = [
     "Pad",
     "Percentile",
     "Pipeline",
+    "RandomAffine",
+    "RandomBlur",
+    "RandomElastic",
+    "RandomFlip",
+    "RandomGamma",
+    "RandomIntensity",
+    "RandomNoise",
+    "RandomPatch",
     "Resample",
     "Resize",
     "SampleKey",

@@ -1,13 +1,14 @@
 //! The data core of MedFusion in pure Rust: images in, arrays out, and the statistics that need
 //! millions of draws.
 //!
-//! - [`image`]: PNG and JPEG files decoded, resampled and normalised into the caller's memory.
+//! - [`image`]: PNG, JPEG and TIFF files decoded, resampled and normalised into the caller's memory.
 //! - [`nifti`]: NIfTI volumes read into the caller's memory, whole or in part.
-//! - [`statistics`]: the area under the ROC curve and its bootstrap distribution.
-//! - [`hash`]: content hashes of files, checksums of memory.
-//! - [`stamp`]: size and times of files.
-//! - [`dicom`]: DICOM headers, frames and their display.
+//! - [`dicom`]: DICOM headers, frames and their display; [`codec`]: compressed frames.
 //! - [`volume`]: grids turned round and resampled; [`intensity`]: values measured and changed.
+//! - [`patch`]: patches of volumes, cut and augmented in one gather.
+//! - [`statistics`]: discrimination, concordance, calibration, and their resampling.
+//! - [`likeness`]: pairs of perceptual hashes that are alike.
+//! - [`hash`]: content hashes of files, checksums of memory; [`stamp`]: their sizes and times.
 //! - [`parallel`]: scoped threads; every result is the same for any number of them.
 
 pub mod codec;
@@ -15,8 +16,10 @@ pub mod dicom;
 pub mod hash;
 pub mod image;
 pub mod intensity;
+pub mod likeness;
 pub mod nifti;
 pub mod parallel;
+pub mod patch;
 pub mod stamp;
 pub mod statistics;
 mod vector;

@@ -43,11 +43,11 @@ create_exception!(
 ///     For each path a dict, or why the file is no readable DICOM.
 #[pyfunction]
 #[pyo3(signature = (paths, threads = 0))]
-pub fn dicom_headers<'py>(
-    py: Python<'py>,
+pub fn dicom_headers(
+    py: Python<'_>,
     paths: Vec<PathBuf>,
     threads: usize,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let headers =
         detached(py, |watch| dicom::read_headers(&paths, threads, watch))?.map_err(stopped)?;
     let list = PyList::empty(py);

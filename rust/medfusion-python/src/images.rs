@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use medfusion_core::hash;
 use medfusion_core::image::{self, BatchError, Image, Layout, Samples};
+use medfusion_core::{hash, likeness};
 use numpy::{
-    IntoPyArray, PyArray4, PyArrayMethods, PyReadwriteArray4, PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadwriteArray4, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -27,7 +28,7 @@ create_exception!(
 /// is the same for any number of threads.
 ///
 /// Args:
-///     paths: Files, PNG or JPEG.
+///     paths: Files, PNG, JPEG or TIFF.
 ///     out: C-contiguous float32 `[B, C, H, W]`, B the number of paths, C 1 or 3.
 ///     mean: One per channel, of samples scaled to 0..1.
 ///     std: One per channel.
@@ -109,6 +110,75 @@ pub fn check_images(
     let errors =
         detached(py, |watch| image::check_images(&paths, threads, watch))?.map_err(stopped)?;
     Ok(errors.into_iter().map(|error| error.map(|error| error.to_string())).collect())
+}
+
+/// Decode every file fully, and hash what it looks like.
+///
+/// The 64 bits of a perceptual hash (`phash` of the package ImageHash) change little when an image
+/// is scaled or saved anew.
+///
+/// Args:
+///     paths: Files.
+///     threads: 0 for all cores.
+///
+/// Returns:
+///     For each file the hash, None where the image is all of one level, or in words why it can't
+///     be read.
+#[pyfunction]
+#[pyo3(signature = (paths, threads = 0))]
+pub fn perceptual_hashes(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    threads: usize,
+) -> PyResult<Vec<Look>> {
+    let found =
+        detached(py, |watch| image::perceptual_hashes(&paths, threads, watch))?.map_err(stopped)?;
+    Ok(found
+        .into_iter()
+        .map(|one| one.map_or_else(|error| Look::Unread(error.to_string()), Look::Hash))
+        .collect())
+}
+
+type Pairs = (Vec<(usize, usize, u32)>, u64);
+
+/// A perceptual hash, or why there is none.
+#[derive(IntoPyObject)]
+pub enum Look {
+    Hash(Option<u64>),
+    Unread(String),
+}
+
+/// Compare all pairs of 64-bit hashes.
+///
+/// Args:
+///     hashes: uint64 `[n]`.
+///     threshold: Bits in which the hashes of a pair may differ.
+///     limit: Pairs that are listed at most.
+///     threads: 0 for all cores.
+///
+/// Returns:
+///     Pairs (first position, second position, bits that differ) in order, and how many there are
+///     in all.
+///
+/// Raises:
+///     TypeError: `hashes` is not a one-dimensional array of uint64.
+#[pyfunction]
+#[pyo3(signature = (hashes, threshold, limit = 10_000, threads = 0))]
+pub fn near_pairs(
+    py: Python<'_>,
+    hashes: &Bound<'_, PyAny>,
+    threshold: u32,
+    limit: usize,
+    threads: usize,
+) -> PyResult<Pairs> {
+    let array = hashes.cast::<PyArray1<u64>>().map_err(|_| {
+        PyTypeError::new_err("hashes must be a one-dimensional NumPy array of uint64")
+    })?;
+    let hashes: Vec<u64> = array.try_readonly()?.as_array().iter().copied().collect();
+    let (pairs, all) =
+        detached(py, |watch| likeness::near_pairs(&hashes, threshold, limit, threads, watch))?
+            .map_err(stopped)?;
+    Ok((pairs.into_iter().map(|one| (one.first, one.second, one.distance)).collect(), all))
 }
 
 /// SHA-256 of the bytes of each file, in hex; None where it can't be read.

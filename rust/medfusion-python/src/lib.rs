@@ -15,12 +15,13 @@ mod intensity;
 mod interrupt;
 mod loading;
 mod nifti;
+mod patch;
 mod statistics;
 mod volume;
 
 use pyo3::pymodule;
 
-/// Image decoding, resampling, hashing and statistics in Rust.
+/// Medical images read, prepared, cut and measured in Rust.
 #[pymodule(gil_used = false)]
 mod _rust {
     use pyo3::prelude::*;
@@ -34,7 +35,8 @@ mod _rust {
     };
     #[pymodule_export]
     use super::images::{
-        ImageDecodeError, check_images, decode_images, hash_files, probe_image, read_image,
+        ImageDecodeError, check_images, decode_images, hash_files, near_pairs, perceptual_hashes,
+        probe_image, read_image,
     };
     #[pymodule_export]
     use super::intensity::{
@@ -48,7 +50,14 @@ mod _rust {
         NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,
     };
     #[pymodule_export]
-    use super::statistics::{auc, bootstrap_auc};
+    use super::patch::{
+        add_patches, count_classes, cut_label_patches, cut_patches, random_stream, random_uniform,
+    };
+    #[pymodule_export]
+    use super::statistics::{
+        auc, bootstrap_auc, bootstrap_concordance, calibration_bins, concordance, delong,
+        permute_auc,
+    };
     #[pymodule_export]
     use super::volume::{foreground_bounds, orient_volume, resample_nearest, resample_volume};
 

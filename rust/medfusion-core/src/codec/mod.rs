@@ -5,6 +5,7 @@
 
 mod bits;
 mod jpeg;
+mod jpeg2000;
 mod jpegls;
 mod rle;
 mod segments;
@@ -272,10 +273,7 @@ pub fn decode_into(
         Codec::Rle => rle::decode(bytes, shape, decoded),
         Codec::JpegLs => jpegls::decode(bytes, shape, decoded),
         Codec::Jpeg => jpeg::decode(bytes, shape, decoded),
-        Codec::Jpeg2000 => {
-            let reason = "it has no decoder yet".to_owned();
-            Err(CodecError::Unsupported { codec: codec.name(), reason })
-        }
+        Codec::Jpeg2000 => jpeg2000::decode(bytes, shape, decoded),
     }))
     .unwrap_or_else(|panic| {
         let reason = format!("the decoder gave up: {}", message(&*panic));

@@ -8,6 +8,8 @@ use super::tag::{self, Tag, Use};
 const MAX_DEPTH: usize = 64;
 /// The most elements and items that are looked at in one file.
 const MAX_ELEMENTS: usize = 8 << 20;
+/// The most items of a sequence that is kept: the frames of a large slide.
+const MAX_ITEMS: usize = 1 << 20;
 /// The most bytes of values that are kept of one file.
 const MAX_KEPT: usize = 128 << 20;
 /// Length of an element that ends with a delimiter.
@@ -293,13 +295,16 @@ impl<'s, 'a> Reader<'s, 'a> {
             // may be implicit (a sequence kept as UN, PS3.5 6.2.2).
             let implicit = implicit || reader.is_implicit(false)?;
             let mut dataset = Dataset { elements: Vec::new(), big_endian: reader.big_endian };
-            reader.deeper(depth)?;
+            check_depth(depth)?;
             while end.is_none_or(|end| reader.source.position() < end) {
                 let Some(head) = reader.head(implicit)? else { break };
                 if head.tag == tag::ITEM_END {
                     break;
                 }
                 reader.element(head, implicit, &mut dataset, depth + 1)?;
+            }
+            if items.len() == MAX_ITEMS {
+                return Err(DicomError::Limit(format!("more than {MAX_ITEMS} items")));
             }
             items.push(dataset);
             Ok(())
@@ -334,13 +339,6 @@ impl<'s, 'a> Reader<'s, 'a> {
         Ok(())
     }
 
-    fn deeper(&self, depth: usize) -> Result<(), DicomError> {
-        if depth >= MAX_DEPTH {
-            return Err(DicomError::Limit(format!("sequences nested more than {MAX_DEPTH} deep")));
-        }
-        Ok(())
-    }
-
     /// Passes over the value of an element.
     fn pass(&mut self, head: Head, implicit: bool, depth: usize) -> Result<(), DicomError> {
         if head.length != UNDEFINED {
@@ -356,7 +354,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         if !matches!(next, tag::ITEM | tag::SEQUENCE_END) {
             return self.pass_to_delimiter();
         }
-        self.deeper(depth)?;
+        check_depth(depth)?;
         self.each_item(UNDEFINED, |reader, length| {
             if length != UNDEFINED {
                 reader.truncated |= !reader.source.skip(length.into())?;
@@ -401,8 +399,18 @@ impl<'s, 'a> Reader<'s, 'a> {
     }
 }
 
+fn check_depth(depth: usize) -> Result<(), DicomError> {
+    if depth < MAX_DEPTH {
+        return Ok(());
+    }
+    Err(DicomError::Limit(format!("sequences nested more than {MAX_DEPTH} deep")))
+}
+
+/// How two and four bytes become integers.
+pub(super) type Integers = (fn([u8; 2]) -> u16, fn([u8; 4]) -> u32);
+
 /// Returns how two and four bytes become integers.
-pub(super) fn integers(big_endian: bool) -> (fn([u8; 2]) -> u16, fn([u8; 4]) -> u32) {
+pub(super) fn integers(big_endian: bool) -> Integers {
     if big_endian {
         (u16::from_be_bytes, u32::from_be_bytes)
     } else {

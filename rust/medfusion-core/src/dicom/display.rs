@@ -145,9 +145,13 @@ fn grey(
         .map(|padding| values.iter().map(|&value| is_near(value, padding, format)).collect());
     if let Some(item) = dataset.items(tag::MODALITY_LUT).first() {
         let table = lut::item(item, signed)?;
-        values.iter_mut().for_each(|value| *value = table.get(*value).into());
+        for value in &mut values {
+            *value = table.get(*value).into();
+        }
     } else if let Some((slope, intercept)) = rescale(header, frame) {
-        values.iter_mut().for_each(|value| *value = *value * slope + intercept);
+        for value in &mut values {
+            *value = *value * slope + intercept;
+        }
     }
     let invert = format.photometric == Photometric::Monochrome1
         || header.presentation_lut_shape.as_deref() == Some("INVERSE");

@@ -65,6 +65,7 @@ impl Photometric {
 
 /// What one frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Format {
     pub rows: usize,
     pub columns: usize,
@@ -74,6 +75,8 @@ pub(super) struct Format {
     pub bits_stored: usize,
     /// Type of the decoded values.
     pub kind: Kind,
+    /// Integers of a size that isn't read here; `kind` is one that holds them.
+    pub is_wide: bool,
     pub photometric: Photometric,
     /// The samples of a pixel are apart: all of red, then of green and blue.
     pub planar: bool,
@@ -89,6 +92,10 @@ impl Format {
     /// Returns the format of frames that are read here.
     pub fn new(object: &Object) -> Result<Self, DicomError> {
         let format = Self::described(object)?;
+        if format.is_wide {
+            let reason = format!("{} bits allocated", format.bits_allocated);
+            return Err(DicomError::Unsupported(reason));
+        }
         if format.compression == Compression::Unknown {
             let uid = object.header.transfer_syntax.as_deref().unwrap_or("none");
             return Err(DicomError::Unsupported(format!("transfer syntax {uid}")));
@@ -120,6 +127,7 @@ impl Format {
             bits_allocated,
             bits_stored,
             kind,
+            is_wide: kind == Kind::F64 && place.tag == tag::PIXELS,
             photometric,
             planar,
             frames: header.frame_count()?,
@@ -209,7 +217,7 @@ fn kind(
         (tag::DOUBLE_PIXELS, _) => return Ok((Kind::F64, 64)),
         _ => {}
     }
-    if bits_allocated != 1 && bits_allocated % 8 != 0 {
+    if bits_allocated != 1 && !bits_allocated.is_multiple_of(8) {
         return Err(DicomError::Value(format!("{bits_allocated} bits allocated")));
     }
     let stored = within("Bits Stored", header.bits_stored, 1, bits_allocated)?;
@@ -221,7 +229,7 @@ fn kind(
         (16, true) => Kind::I16,
         (32, false) => Kind::U32,
         (32, true) => Kind::I32,
-        _ => return Err(DicomError::Unsupported(format!("{bits_allocated} bits allocated"))),
+        _ => Kind::F64,
     };
     Ok((kind, stored))
 }

@@ -123,7 +123,9 @@ pub(super) fn palette(set: &Dataset, signed: bool) -> Result<[Table; 3], DicomEr
     }
     // Some writers declare 16 bits and fill 8.
     let bits = if tables.iter().all(|table| table.most() < 256) { 8 } else { 16 };
-    tables.iter_mut().for_each(|table| table.bits = bits);
+    for table in &mut tables {
+        table.bits = bits;
+    }
     tables.try_into().map_err(|_| DicomError::Lacks("the palette of PALETTE COLOR"))
 }
 

@@ -253,7 +253,8 @@ impl Frames {
             return Err(DicomError::Fragments(reason));
         }
         let unused = if decoded.extended { 0 } else { format.unused_bits() };
-        if !decoded.rgb && (decoded.ybr || format.is_ybr()) && format.kind == Kind::U8 {
+        let is_ybr = format.samples == 3 && (decoded.ybr || format.is_ybr());
+        if !decoded.rgb && is_ybr && format.kind == Kind::U8 {
             samples::ybr_to_rgb(values);
         }
         Ok((values, unused))

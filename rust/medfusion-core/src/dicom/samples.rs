@@ -218,7 +218,7 @@ pub(super) fn upsample(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Turns YBR_FULL into RGB in place (PS3.3 C.7.6.3.1.2, ITU T.871 section 7).
+/// Turns `YBR_FULL` into RGB in place (PS3.3 C.7.6.3.1.2, ITU T.871 section 7).
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..255")]
 pub(super) fn ybr_to_rgb(bytes: &mut [u8]) {
     const RED: f32 = 1.402;

@@ -176,6 +176,7 @@ pub(super) fn usage(tag: Tag) -> Use {
         | BITS_STORED
         | HIGH_BIT
         | SIGNED
+        | PIXEL_PADDING
         | WINDOW_CENTER
         | WINDOW_WIDTH
         | INTERCEPT

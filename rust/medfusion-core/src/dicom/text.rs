@@ -63,7 +63,7 @@ pub(super) fn decode(text: &[u8], character_set: Option<&[u8]>) -> String {
     decoded.trim().to_owned()
 }
 
-/// Returns the set of a defined term such as "ISO_IR 100" or "ISO 2022 IR 100".
+/// Returns the set of a defined term such as `ISO_IR 100` or `ISO 2022 IR 100`.
 fn set_of(term: &[u8]) -> Set {
     let digits: String =
         String::from_utf8_lossy(term).chars().filter(char::is_ascii_digit).collect();

@@ -82,10 +82,9 @@ fn decode(bytes: &[u8], vr: Vr, kind: Kind, big_endian: bool) -> Option<Vec<f64>
         (b"UL", _) => each(bytes, |raw| f64::from(long(raw))),
         (b"SL", _) => each(bytes, |raw| f64::from(long(raw).cast_signed())),
         (b"FL", _) => each(bytes, |raw| f64::from(f32::from_bits(long(raw)))),
-        (b"FD", _) => each(bytes, double),
         (b"UN" | [0, 0], Kind::Short) => each(bytes, |raw| f64::from(short(raw))),
         (b"UN" | [0, 0], Kind::Long) => each(bytes, |raw| f64::from(long(raw))),
-        (b"UN" | [0, 0], Kind::Double) => each(bytes, double),
+        (b"FD", _) | (b"UN" | [0, 0], Kind::Double) => each(bytes, double),
         _ => return strings(bytes),
     })
 }

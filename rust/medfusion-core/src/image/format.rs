@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Image, ImageError, Samples, jpeg, orientation, png};
+use super::{Image, ImageError, Samples, jpeg, orientation, png, tiff};
 
 /// The largest height and width, in pixels.
 pub const MAX_SIDE: usize = 16_384;
@@ -17,6 +17,8 @@ pub enum Format {
     Png,
     /// JPEG, ITU-T T.81, baseline and progressive.
     Jpeg,
+    /// TIFF 6.0 and BigTIFF.
+    Tiff,
 }
 
 impl fmt::Display for Format {
@@ -24,6 +26,7 @@ impl fmt::Display for Format {
         formatter.write_str(match self {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
+            Self::Tiff => "TIFF",
         })
     }
 }
@@ -40,11 +43,9 @@ pub(super) struct Header {
 }
 
 /// First bytes of formats that people take for images, so that the message can name them.
-const OTHERS: [(usize, &[u8], &str); 9] = [
+const OTHERS: [(usize, &[u8], &str); 7] = [
     (0, b"GIF8", "a GIF file"),
     (0, b"BM", "a BMP file"),
-    (0, b"II*\0", "a TIFF file"),
-    (0, b"MM\0*", "a TIFF file"),
     (8, b"WEBP", "a WebP file"),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
     (128, b"DICM", "a DICOM file"),
@@ -62,6 +63,9 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImageError> {
     }
     if bytes.starts_with(b"\xff\xd8\xff") {
         return Ok(Format::Jpeg);
+    }
+    if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) {
+        return Ok(Format::Tiff);
     }
     let known = OTHERS.iter().find(|(offset, magic, _)| {
         bytes.get(*offset..).is_some_and(|rest| rest.starts_with(magic))
@@ -86,11 +90,12 @@ pub(super) fn check_size(
     }
 }
 
-/// Returns `bytes` zeros, or an error where a plain `vec!` would abort the process.
-pub(super) fn allocate(bytes: usize) -> Result<Vec<u8>, ImageError> {
+/// Returns `count` zeros, or an error where a plain `vec!` would abort the process.
+pub(super) fn allocate<T: Copy + Default>(count: usize) -> Result<Vec<T>, ImageError> {
     let mut memory = Vec::new();
-    memory.try_reserve_exact(bytes).map_err(|_| ImageError::OutOfMemory { bytes })?;
-    memory.resize(bytes, 0);
+    let bytes = count.saturating_mul(size_of::<T>());
+    memory.try_reserve_exact(count).map_err(|_| ImageError::OutOfMemory { bytes })?;
+    memory.resize(count, T::default());
     Ok(memory)
 }
 
@@ -103,6 +108,7 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
     let (image, orientation) = match sniff(bytes)? {
         Format::Png => png::decode(bytes)?,
         Format::Jpeg => jpeg::decode(bytes)?,
+        Format::Tiff => tiff::decode(bytes)?,
     };
     Ok(orientation::apply(image, orientation))
 }
@@ -116,6 +122,7 @@ pub fn probe(bytes: &[u8]) -> Result<super::Header, ImageError> {
     let header = match sniff(bytes)? {
         Format::Png => png::probe(bytes)?,
         Format::Jpeg => jpeg::probe(bytes)?,
+        Format::Tiff => tiff::probe(bytes)?,
     };
     let turned = orientation::swaps_sides(header.orientation);
     Ok(super::Header {

@@ -62,7 +62,7 @@ fn open(bytes: &[u8]) -> Result<(Decoder<'_>, Header), ImageError> {
 /// Returns whether the marker that ends an image comes after the headers, each of them whole.
 ///
 /// The decoder fills what a cut-off file lacks in its last rows of blocks without a word.
-fn ends(bytes: &[u8]) -> bool {
+pub(super) fn ends(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(step) =
         bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff))

@@ -5,12 +5,86 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Reader, Transformations};
 
 use super::format::{self, Format, Header};
-use super::{Image, ImageError, Samples, orientation};
+use super::{Image, ImageError, Samples, chunks, orientation, unfilter};
 
 /// Returns the image and its EXIF orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), ImageError> {
-    let mut reader = open(bytes)?;
+    let reader = open(bytes)?;
     let (header, stored) = describe(&reader)?;
+    let info = reader.info();
+    let file = chunks::walk(bytes)?;
+    if chunks::too_short(&file.data, header.height * info.raw_row_length()) {
+        return Err(ImageError::Truncated(Format::Png));
+    }
+    let orientation = file.exif.map_or(1, orientation::from_exif);
+    let simple = !info.interlaced && info.color_type != ColorType::Indexed;
+    if simple && matches!(info.bit_depth, BitDepth::Eight | BitDepth::Sixteen) {
+        let quick = whole_bytes(&file.data, header, info.color_type.samples())?;
+        if let Some(image) = quick {
+            return Ok((image, orientation));
+        }
+    }
+    Ok((by_rows(reader, header, stored)?, orientation))
+}
+
+/// Decodes what nearly all files are: 8 or 16 bits, without palette, not interlaced. The pixels
+/// are inflated in one go into the memory they stay in. `None` where anything is not as it should
+/// be: the reader of rows then says what.
+fn whole_bytes(data: &[u8], header: Header, stored: usize) -> Result<Option<Image>, ImageError> {
+    let Header { height, width, channels, bits, .. } = header;
+    let (size, kept) = (stored * bits / 8, channels * bits / 8);
+    let length = width * size;
+    let samples = if bits == 16 {
+        let mut memory = format::allocate::<u16>((height * (length + 1)).div_ceil(2))?;
+        let rows = bytemuck::cast_slice_mut::<u16, u8>(&mut memory);
+        if !rows_into(data, &mut rows[..height * (length + 1)], length, size) {
+            return Ok(None);
+        }
+        pack(rows, (height, width), size, kept);
+        memory.truncate(height * width * channels);
+        for sample in &mut memory {
+            *sample = u16::from_be(*sample);
+        }
+        Samples::U16(memory)
+    } else {
+        let mut memory = format::allocate::<u8>(height * (length + 1))?;
+        if !rows_into(data, &mut memory, length, size) {
+            return Ok(None);
+        }
+        pack(&mut memory, (height, width), size, kept);
+        memory.truncate(height * width * channels);
+        Samples::U8(memory)
+    };
+    Ok(Some(Image { height, width, channels, samples }))
+}
+
+/// Inflates the rows and undoes their filters.
+fn rows_into(data: &[u8], rows: &mut [u8], length: usize, size: usize) -> bool {
+    chunks::inflate(data, rows) && unfilter::unfilter(rows, length, size).is_ok()
+}
+
+/// Moves the pixels together, without the filters' bytes and without alpha.
+fn pack(rows: &mut [u8], (height, width): (usize, usize), size: usize, kept: usize) {
+    let length = width * size;
+    for row in 0..height {
+        let start = row * (length + 1) + 1;
+        if size == kept {
+            rows.copy_within(start..start + length, row * length);
+            continue;
+        }
+        for pixel in 0..width {
+            let from = start + pixel * size;
+            rows.copy_within(from..from + kept, (row * width + pixel) * kept);
+        }
+    }
+}
+
+/// Decodes any kind of PNG.
+fn by_rows(
+    mut reader: Reader<Cursor<&[u8]>>,
+    header: Header,
+    stored: usize,
+) -> Result<Image, ImageError> {
     let mut data = format::allocate(header.width * header.height * stored * header.bits / 8)?;
     reader.next_frame(&mut data).map_err(error)?;
     // The end is read too: a file that is cut off behind the pixels is not a whole file.
@@ -36,7 +110,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), ImageError> {
         Samples::U8(data)
     };
     let Header { height, width, channels, .. } = header;
-    Ok((Image { height, width, channels, samples }, exif_orientation(&reader)))
+    Ok(Image { height, width, channels, samples })
 }
 
 pub(super) fn probe(bytes: &[u8]) -> Result<Header, ImageError> {
@@ -94,6 +168,10 @@ fn error(error: DecodingError) -> ImageError {
             format: Format::Png,
             reason: "its header takes too much memory".to_owned(),
         },
-        error => ImageError::Damaged { format: Format::Png, reason: error.to_string() },
+        error => damaged(error.to_string()),
     }
+}
+
+pub(super) fn damaged(reason: String) -> ImageError {
+    ImageError::Damaged { format: Format::Png, reason }
 }

@@ -356,7 +356,7 @@ fn offset(
         Version::Two => 544,
     };
     let value = raw.offset.trunc();
-    if single && value == 0.0 {
+    if single && raw.offset == 0.0 {
         notes
             .push(format!("the header does not say where the voxels begin: byte {first} is taken"));
         return Ok(first);

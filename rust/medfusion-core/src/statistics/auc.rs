@@ -1,91 +1,48 @@
 //! The area under the ROC curve as the Mann-Whitney statistic, ties counted half.
 
-use thiserror::Error;
-
-/// Why no statistic can be computed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StatisticsError {
-    /// Two arrays that belong together have different lengths.
-    #[error("{what} has {found} values where target has {expected}: give one for each case")]
-    Length {
-        /// The array.
-        what: &'static str,
-        /// Its length.
-        found: usize,
-        /// The length of the target.
-        expected: usize,
-    },
-    /// A target is neither 0 nor 1.
-    #[error("target is {value} in position {position}: only 0 and 1 are known")]
-    Target {
-        /// Where.
-        position: usize,
-        /// What it is.
-        value: u8,
-    },
-    /// A score is not a number.
-    #[error("score is NaN in position {position}: remove or fill the missing scores")]
-    Nan {
-        /// Where.
-        position: usize,
-    },
-    /// More cases than 32-bit counts hold.
-    #[error("{count} cases are too many: at most {max}", max = u32::MAX)]
-    TooMany {
-        /// How many.
-        count: usize,
-    },
-    /// The watcher asked to stop.
-    #[error(transparent)]
-    Stopped(#[from] crate::parallel::Stopped),
-}
+use super::error::{StatisticsError, binary, few_enough, numbers, same_length};
+use super::order::{sorted, spans};
 
 /// Cases in the order of their scores, ready for any number of weighted AUCs in O(n) each.
+///
+/// The class with more cases comes first, then the other, each in ascending order of the score. A
+/// weighted AUC is then a running sum over the first class that each case of the second looks up
+/// twice: no branch depends on the data.
 #[derive(Debug, Clone)]
 pub struct Ranked {
-    /// Original positions in ascending order of the score.
-    pub(super) order: Vec<u32>,
-    /// Bit 0: the case is positive. Bit 1: it is the last one of its score.
-    flags: Vec<u8>,
+    /// Original position of each case in this order.
+    order: Vec<u32>,
+    /// Cases of the larger class.
+    larger: usize,
+    /// The smaller class holds the positive cases.
+    positive_last: bool,
+    /// For each case of the smaller class, how many of the larger have a lower score, and how
+    /// many no higher one.
+    spans: Vec<(u32, u32)>,
 }
-
-const POSITIVE: u8 = 1;
-const LAST_OF_TIE: u8 = 2;
 
 impl Ranked {
     /// Sorts the cases by score.
     ///
     /// # Errors
-    /// Lengths that differ, a target that is not 0 or 1, a NaN score.
+    /// Lengths that differ, a target that is not 0 or 1, a NaN score, more than
+    /// [`MAX_CASES`](super::MAX_CASES).
     pub fn new(target: &[u8], score: &[f64]) -> Result<Self, StatisticsError> {
-        let count = target.len();
-        if score.len() != count {
-            return Err(StatisticsError::Length {
-                what: "score",
-                found: score.len(),
-                expected: count,
-            });
-        }
-        if let Some(position) = target.iter().position(|&value| value > 1) {
-            return Err(StatisticsError::Target { position, value: target[position] });
-        }
-        if let Some(position) = score.iter().position(|value| value.is_nan()) {
-            return Err(StatisticsError::Nan { position });
-        }
-        let size = u32::try_from(count).map_err(|_| StatisticsError::TooMany { count })?;
-        // Adding 0.0 makes -0.0 and 0.0 one score.
-        let key = |index: u32| score[index as usize] + 0.0;
-        let mut order: Vec<u32> = (0..size).collect();
-        order.sort_unstable_by(|&a, &b| key(a).total_cmp(&key(b)).then(a.cmp(&b)));
-        let flags = (0..count)
-            .map(|rank| {
-                let here = order[rank];
-                let last =
-                    order.get(rank + 1).is_none_or(|&next| key(next).total_cmp(&key(here)).is_ne());
-                target[here as usize] * POSITIVE + u8::from(last) * LAST_OF_TIE
-            })
-            .collect();
-        Ok(Self { order, flags })
+        same_length(("score", score.len()), ("target", target.len()))?;
+        binary("target", target)?;
+        numbers("score", score)?;
+        few_enough(target.len())?;
+        let positives: usize = target.iter().map(|&value| usize::from(value)).sum();
+        let positive_last = 2 * positives <= target.len();
+        let first = u8::from(!positive_last);
+        let large = sorted(score, |case| target[case] == first);
+        let small = sorted(score, |case| target[case] != first);
+        Ok(Self {
+            spans: spans(&small, &large).collect(),
+            larger: large.len(),
+            positive_last,
+            order: large.iter().chain(&small).map(|entry| entry.1).collect(),
+        })
     }
 
     /// Returns the number of cases.
@@ -100,35 +57,43 @@ impl Ranked {
         self.order.is_empty()
     }
 
-    /// Returns whether the case of this rank is positive.
-    pub(super) fn is_positive(&self, rank: usize) -> bool {
-        self.flags[rank] & POSITIVE != 0
+    /// Returns the original position of each case in the order that weights are given in.
+    #[must_use]
+    pub fn order(&self) -> &[u32] {
+        &self.order
     }
 
-    /// Returns the AUC where the case of each rank counts `weights` times; NaN without both classes.
+    /// Returns whether the case in this place of the order is positive.
+    pub(super) fn is_positive(&self, place: usize) -> bool {
+        (place >= self.larger) == self.positive_last
+    }
+
+    /// Returns the AUC where the cases, in [`order`](Self::order), count `weights` times; NaN
+    /// without both classes. `running` is scratch memory.
     ///
-    /// Sums are exact integers up to 2^32 cases in all.
-    pub fn weighted_auc(&self, weights: impl Iterator<Item = u32>) -> f64 {
-        let (mut below, mut positives, mut wins) = (0_u64, 0_u64, 0_u64);
-        let (mut tied_positive, mut tied_negative) = (0_u64, 0_u64);
-        for (weight, &flag) in weights.zip(&self.flags) {
-            let positive = u64::from(weight) & 0_u64.wrapping_sub(u64::from(flag & POSITIVE));
-            tied_positive += positive;
-            tied_negative += u64::from(weight) - positive;
-            if flag & LAST_OF_TIE != 0 {
-                // Twice the wins: 2 for each negative below, 1 for each negative of the same score.
-                wins += tied_positive * (2 * below + tied_negative);
-                below += tied_negative;
-                positives += tied_positive;
-                (tied_positive, tied_negative) = (0, 0);
-            }
+    /// Sums are exact integers.
+    pub fn weighted_auc(&self, weights: &[u8], running: &mut Vec<u32>) -> f64 {
+        let (large, small) = weights.split_at(self.larger);
+        running.resize(self.larger + 1, 0);
+        let mut total = 0;
+        for (slot, &weight) in running[1..].iter_mut().zip(large) {
+            total += u32::from(weight);
+            *slot = total;
         }
-        ratio(wins, 2 * positives * below)
+        // Twice the pairs in which the case of the larger class has the lower score.
+        let (mut wins, mut others) = (0_u64, 0_u64);
+        for (&(below, upto), &weight) in self.spans.iter().zip(small) {
+            let twice = u64::from(running[below as usize]) + u64::from(running[upto as usize]);
+            wins += u64::from(weight) * twice;
+            others += u64::from(weight);
+        }
+        let pairs = 2 * u64::from(total) * others;
+        ratio(if self.positive_last { wins } else { pairs - wins }, pairs)
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the one rounding of an exact quotient")]
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { f64::NAN } else { part as f64 / whole as f64 }
 }
 
@@ -146,7 +111,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 /// # Ok::<(), medfusion_core::statistics::StatisticsError>(())
 /// ```
 pub fn auc(target: &[u8], score: &[f64]) -> Result<f64, StatisticsError> {
-    Ok(Ranked::new(target, score)?.weighted_auc(std::iter::repeat(1)))
+    let ranked = Ranked::new(target, score)?;
+    Ok(ranked.weighted_auc(&vec![1; ranked.len()], &mut Vec::new()))
 }
 
 #[cfg(test)]
@@ -156,25 +122,34 @@ mod tests {
     #[test]
     fn equals_the_definition_over_all_pairs() {
         let mut stream = super::super::random::Stream::new(3, 0);
-        for levels in [2_u64, 5, 1000] {
-            let cases: Vec<(u8, u64)> = (0..200)
-                .map(|_| (u8::from(stream.next() >> 62 == 0), stream.next() % levels))
+        for (levels, rare) in [(2_u64, 0), (5, 1), (1000, 0), (1000, 1)] {
+            let cases: Vec<(u8, u64, u8)> = (0..200)
+                .map(|_| {
+                    let class = u8::from(stream.next() >> 62 == 0) ^ rare;
+                    let weight = u8::try_from(stream.next() % 4).expect("small");
+                    (class, stream.next() % levels, weight)
+                })
                 .collect();
             let (mut wins, mut pairs) = (0.0, 0.0);
-            for &(_, positive) in cases.iter().filter(|case| case.0 == 1) {
-                for &(_, negative) in cases.iter().filter(|case| case.0 == 0) {
-                    pairs += 1.0;
-                    wins += match positive.cmp(&negative) {
-                        std::cmp::Ordering::Greater => 1.0,
-                        std::cmp::Ordering::Equal => 0.5,
-                        std::cmp::Ordering::Less => 0.0,
-                    };
+            for &(_, positive, a) in cases.iter().filter(|case| case.0 == 1) {
+                for &(_, negative, b) in cases.iter().filter(|case| case.0 == 0) {
+                    let weight = f64::from(a) * f64::from(b);
+                    pairs += weight;
+                    wins += weight
+                        * match positive.cmp(&negative) {
+                            std::cmp::Ordering::Greater => 1.0,
+                            std::cmp::Ordering::Equal => 0.5,
+                            std::cmp::Ordering::Less => 0.0,
+                        };
                 }
             }
             let target: Vec<u8> = cases.iter().map(|case| case.0).collect();
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let score: Vec<f64> = cases.iter().map(|case| case.1 as f64).collect();
-            let found = auc(&target, &score).expect("good input");
+            let ranked = Ranked::new(&target, &score).expect("good input");
+            let weights: Vec<u8> =
+                ranked.order().iter().map(|&case| cases[case as usize].2).collect();
+            let found = ranked.weighted_auc(&weights, &mut Vec::new());
             assert!((found - wins / pairs).abs() < 1e-15);
         }
     }
@@ -193,14 +168,15 @@ mod tests {
 
     #[test]
     fn bad_input_is_named() {
+        let message = |found: Result<f64, StatisticsError>| found.expect_err("bad").to_string();
         assert_eq!(
-            auc(&[0, 1], &[0.5]),
-            Err(StatisticsError::Length { what: "score", found: 1, expected: 2 })
+            message(auc(&[0, 1], &[0.5])),
+            "score has 1 values where target has 2: give one for each case"
         );
         assert_eq!(
-            auc(&[0, 2], &[0.5, 0.5]),
-            Err(StatisticsError::Target { position: 1, value: 2 })
+            message(auc(&[0, 2], &[0.5, 0.5])),
+            "target is 2 in position 1: only 0 and 1 are known"
         );
-        assert_eq!(auc(&[0, 1], &[0.5, f64::NAN]), Err(StatisticsError::Nan { position: 1 }));
+        assert!(message(auc(&[0, 1], &[0.5, f64::NAN])).starts_with("score is NaN in position 1"));
     }
 }

@@ -1,38 +1,16 @@
 //! The bootstrap distribution of the AUC.
 //!
-//! The cases are sorted once. A replicate is a count for every case, so it costs n draws and one
-//! walk: no replicate is ever sorted. Efron 1979, <https://doi.org/10.1214/aos/1176344552>; whole
-//! groups: Field and Welsh 2007, <https://doi.org/10.1111/j.1467-9868.2007.00593.x>.
+//! The cases are sorted once. A replicate is a count for every case, and one walk over them: no
+//! replicate is ever sorted.
 
-use std::collections::HashMap;
-
-use super::auc::{Ranked, StatisticsError};
-use super::random::{Below, Stream};
+use super::auc::Ranked;
+use super::error::StatisticsError;
+use super::random::Stream;
+use super::resampling::{Draws, Plan, Resampling};
 use crate::parallel::{self, Watch};
 
 /// Draws that one item of work makes at least: fewer are not worth handing out.
-const GRAIN: usize = 1 << 16;
-
-/// How replicates are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resampling {
-    /// Replicate `r` depends on this and `r` alone.
-    pub seed: u64,
-    /// Draw the positives and the negatives apart, so that each replicate has as many of both as
-    /// the data. With groups: the groups that hold a positive case and the groups that hold none.
-    pub stratified: bool,
-    /// Threads, 0 for all cores; the result is the same for any number.
-    pub threads: usize,
-}
-
-/// Units (cases or groups) and how a replicate draws them.
-struct Plan {
-    /// The group of each rank; `None` where each rank is a unit of its own.
-    group: Option<Vec<u32>>,
-    units: usize,
-    /// Units of each stratum; each stratum gives as many draws as it has units.
-    strata: Vec<Vec<u32>>,
-}
+pub(super) const GRAIN: usize = 1 << 16;
 
 /// Fills `out` with one AUC per replicate; NaN where a replicate has one class only.
 ///
@@ -40,7 +18,8 @@ struct Plan {
 /// one patient stay together.
 ///
 /// # Errors
-/// Lengths that differ, a target that is not 0 or 1, a NaN score, or stopped by `watch`.
+/// Lengths that differ, a target that is not 0 or 1, a NaN score, too many cases, or stopped by
+/// `watch`.
 pub fn bootstrap_auc(
     target: &[u8],
     score: &[f64],
@@ -50,97 +29,43 @@ pub fn bootstrap_auc(
     watch: Watch<'_>,
 ) -> Result<(), StatisticsError> {
     let ranked = Ranked::new(target, score)?;
-    if ranked.is_empty() {
+    let positive = |place: usize| ranked.is_positive(place);
+    let apart: Option<&dyn Fn(usize) -> bool> =
+        if resampling.stratified { Some(&positive) } else { None };
+    let plan = Plan::new(ranked.order(), group, apart)?;
+    replicate(&plan, ranked.len(), resampling, out, watch, |weights, running| {
+        ranked.weighted_auc(weights, running)
+    })
+}
+
+/// Fills `out` with a statistic of the weights of each replicate.
+pub(super) fn replicate<S: Default>(
+    plan: &Plan,
+    cases: usize,
+    resampling: Resampling,
+    out: &mut [f64],
+    watch: Watch<'_>,
+    statistic: impl Fn(&[u8], &mut S) -> f64 + Sync,
+) -> Result<(), StatisticsError> {
+    if cases == 0 {
         out.fill(f64::NAN);
         return Ok(());
     }
-    let plan = Plan::new(&ranked, group, resampling.stratified)?;
-    let chunk = GRAIN.div_ceil(ranked.len());
+    let chunk = GRAIN.div_ceil(cases);
     parallel::for_each(
         out.chunks_mut(chunk).enumerate(),
         resampling.threads,
-        || vec![0; plan.units],
-        |counts, (number, slots)| {
+        || (Draws::default(), S::default()),
+        |(draws, scratch), (number, slots)| {
             for (offset, slot) in slots.iter_mut().enumerate() {
-                let replicate = (number * chunk + offset) as u64;
-                plan.draw(&mut Stream::new(resampling.seed, replicate), counts);
-                *slot = match &plan.group {
-                    None => ranked.weighted_auc(counts.iter().copied()),
-                    Some(group) => {
-                        ranked.weighted_auc(group.iter().map(|&unit| counts[unit as usize]))
-                    }
-                };
+                let index = (number * chunk + offset) as u64;
+                let weights = plan.draw(&mut Stream::new(resampling.seed, index), draws);
+                *slot = statistic(weights, scratch);
             }
         },
         watch,
     )?;
     Ok(())
-}
-
-impl Plan {
-    fn new(
-        ranked: &Ranked,
-        group: Option<&[i64]>,
-        stratified: bool,
-    ) -> Result<Self, StatisticsError> {
-        let count = ranked.len();
-        let (group, units) = match group {
-            None => (None, count),
-            Some(group) if group.len() == count => {
-                let (group, units) = dense(ranked, group);
-                (Some(group), units)
-            }
-            Some(group) => {
-                let found = group.len();
-                return Err(StatisticsError::Length { what: "group", found, expected: count });
-            }
-        };
-        let mut positive = vec![false; units];
-        for rank in 0..count {
-            let unit = group.as_ref().map_or(rank, |group| group[rank] as usize);
-            positive[unit] |= ranked.is_positive(rank);
-        }
-        let all = (0..).take(units);
-        let strata = if stratified {
-            let (with, without) = all.partition(|&unit: &u32| positive[unit as usize]);
-            vec![with, without]
-        } else {
-            vec![all.collect()]
-        };
-        Ok(Self { group, units, strata })
-    }
-
-    /// Draws one replicate into `counts`.
-    fn draw(&self, stream: &mut Stream, counts: &mut [u32]) {
-        counts.fill(0);
-        if let [all] = &self.strata[..] {
-            let size = u32::try_from(all.len()).unwrap_or(u32::MAX);
-            Below::new(size).draw(stream, all.len(), |unit| counts[unit] += 1);
-            return;
-        }
-        for stratum in self.strata.iter().filter(|stratum| !stratum.is_empty()) {
-            let size = u32::try_from(stratum.len()).unwrap_or(u32::MAX);
-            Below::new(size)
-                .draw(stream, stratum.len(), |draw| counts[stratum[draw] as usize] += 1);
-        }
-    }
-}
-
-/// Returns the groups of the ranks, numbered 0, 1, ... in the order of the original cases: the
-/// numbers that name the groups, and the order of the scores, don't change the draws.
-fn dense(ranked: &Ranked, group: &[i64]) -> (Vec<u32>, usize) {
-    let mut numbers: HashMap<i64, u32> = HashMap::new();
-    let mut next = 0;
-    let of_case: Vec<u32> = group
-        .iter()
-        .map(|&name| {
-            *numbers.entry(name).or_insert_with(|| {
-                next += 1;
-                next - 1
-            })
-        })
-        .collect();
-    (ranked.order.iter().map(|&case| of_case[case as usize]).collect(), numbers.len())
 }
 
 #[cfg(test)]
