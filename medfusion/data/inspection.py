@@ -100,7 +100,10 @@ def _column(name: str, cells: list[str | None]) -> dict[str, Any]:
     if numbers is not None and len(counts) > 2:
         low, middle, high = (float(np.quantile(numbers, q)) for q in (0, 0.5, 1))
         return facts | {"guess": "numeric", "min": low, "median": middle, "max": high}
-    if sum(cell.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff")) for cell in known) > len(known) / 2:
+    if (
+        sum(cell.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff")) for cell in known)
+        > len(known) / 2
+    ):
         return facts | {"guess": "image"}
     if len(counts) == len(known) and len(known) > CATEGORIES_AT_MOST:
         return facts | {"guess": "id"}
