@@ -71,9 +71,16 @@ js-test:
 pytest:
 	$(BIN)/pytest
 
-bench: install
-	$(BIN)/python tests/benchmarks/bench_rust.py --json bench_rust.json
+# The peers live in an environment of their own; a run takes about half an hour.
+bench: install $(STAMPS)/bench
+	PYTHONPATH=$(CURDIR) .venv-bench/bin/python tests/benchmarks/run.py --json bench_data_core.json
 	$(BIN)/python tests/benchmarks/bench_engine.py --json bench_engine.json
+
+$(STAMPS)/bench: $(STAMPS)/python tests/benchmarks/requirements.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv --without-pip .venv-bench
+	$(BIN)/python .ci/requirements.py | $(BIN)/uv pip install --quiet --python .venv-bench/bin/python \
+		-c .ci/constraints.txt -r - -r tests/benchmarks/requirements.txt
+	@touch $@
 
 $(STAMPS)/browser: $(STAMPS)/python
 	@if ! command -v chromium >/dev/null; then \
@@ -88,4 +95,4 @@ screenshots: install $(STAMPS)/browser
 	MEDFUSION_SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/ui tests/report -m ui -k "keeps_the_zoom or picture"
 
 clean:
-	rm -rf $(VENV) rust/target widgets/node_modules medfusion/*/static demo
+	rm -rf $(VENV) .venv-bench rust/target widgets/node_modules medfusion/*/static demo

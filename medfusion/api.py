@@ -78,15 +78,9 @@ class Run(RunFolder):
             RunError: The run has no trained weights yet.
             TableError: The table lacks a column of the run's.
         """
-        import pandas as pd
+        from medfusion.training.prediction import predict, prediction_frame
 
-        from medfusion.training.prediction import predict, prediction_table
-
-        ids, predictions, task = predict(self, table)
-        header, _ = prediction_table(ids, predictions, task)
-        frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=header[1:])
-        frame.insert(0, "id", ids)
-        return frame
+        return prediction_frame(*predict(self, table))
 
     def _ipython_display_(self) -> None:
         cell = _cell()

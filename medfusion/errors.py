@@ -39,6 +39,10 @@ class VolumeReadError(InputError):
     """A volume (NIfTI, DICOM) that is missing, damaged, ambiguous or of an unsupported kind."""
 
 
+class GeometryWarning(UserWarning):
+    """A volume whose array is not quite what the patient holds: slices missing, uneven, left out."""
+
+
 class TransformError(InputError):
     """A transform that cannot be applied to this volume or image."""
 

@@ -13,6 +13,14 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-backgrou
          "--disable-component-update", "--disable-sync", "--disable-gpu"]  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Decoded images of the tests, and of the processes they start, are kept apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDFUSION_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a network of its own; Playwright allows one at a time."""
@@ -22,6 +30,22 @@ def browser():
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def stop_after():
+    """Make a callback that asks a run to stop after a step: stop_after(run, step)."""
+    from medfusion.training import callbacks
+
+    class StopAfter(callbacks.Callback):
+        def __init__(self, run, step):
+            self.run, self.step = run, step
+
+        def on_step_end(self, _engine, report):
+            if report.step == self.step:
+                self.run.stop()
+
+    return StopAfter
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ import argparse
 import itertools
 from typing import Any
 
-from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.outcome import Outcome, interval
 from medfusion.commands.train import HEADLINE
+from medfusion.data.display import table
 from medfusion.errors import InputError, RunError
 from medfusion.runs import RunFolder
 

@@ -1,68 +1,60 @@
-"""`medfusion data inspect`: what a table, an image or a folder is."""
+"""`medfusion data`: what a table, an image, a volume or a folder is; the cache of decoded images."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import datetime as dt
 
-from medfusion.commands.outcome import Outcome, table
+from medfusion.commands.outcome import Outcome
+from medfusion.errors import StorageError
+
+_BOUNDLESS = 2.0**30  # in GiB: looking at the cache must not make it smaller
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
-    """Say what the path is.
+    """Say what a path is, or show and clear the cache.
 
     Raises:
-        InputError: There is no such file, or a table cannot be read.
+        InputError: There is no such file, or it cannot be read.
+        StorageError: The cache cannot be removed.
     """
+    return _cache(arguments) if arguments.action == "cache" else _inspect(arguments)
+
+
+def _inspect(arguments: argparse.Namespace) -> Outcome:
     from medfusion.data.inspection import inspect
+    from medfusion.data.inspection_view import Inspection, inspection_text
 
     facts = inspect(arguments.path)
-    return Outcome(text=_sentences(facts), document=facts)
+    return Outcome(text=inspection_text(facts), document=facts, shown=Inspection(facts))
 
 
-def _sentences(facts: dict[str, Any]) -> str:
-    head = f"{facts['path']}: {facts['kind']}, {_size(facts['bytes'])}"
-    if facts["kind"] == "image":
-        pixels = f"{facts['height']}x{facts['width']} pixels"
-        return f"{head}, {pixels}, {facts['channels']} channel(s), {facts['bits']} bit"
-    if facts["kind"] == "folder":
-        lines = [f"{head}, {facts['files']} files"]
-        lines += [f"  {count:>7} {kind}" for kind, count in facts["kinds"].items()]
-        lines += [f"  {count:>7} images of {what}" for what, count in facts["images"].items()]
-        return "\n".join(lines)
-    if facts["kind"] != "table":
-        return head
-    rows = [
-        [
-            item["name"],
-            item["guess"],
-            str(item["missing"]),
-            str(item["distinct"]),
-            _range(item),
-        ]
-        for item in facts["columns"]
-    ]
-    return "\n".join(
-        [
-            f"{head}, {facts['rows']} rows, {len(rows)} columns",
-            *facts["notes"],
-            "",
-            table(["column", "looks like", "missing", "distinct", "values"], rows),
-        ]
-    )
+def _cache(arguments: argparse.Namespace) -> Outcome:
+    from medfusion.data.cache import Cache
 
-
-def _range(item: dict[str, Any]) -> str:
-    if item["guess"] == "numeric":
-        return f"{item['min']:g} to {item['max']:g}, median {item['median']:g}"
-    levels = item.get("levels", {})
-    return ", ".join(f"{level} ({count})" for level, count in list(levels.items())[:5])
+    cache = Cache.default(_BOUNDLESS)
+    if cache is None:
+        return Outcome(text="the cache is switched off (MEDFUSION_CACHE)", document={"path": None})
+    if arguments.clear:
+        try:
+            removed = cache.clear()
+        except OSError as error:
+            msg = f"{cache.path}: cannot be removed: {error.strerror}"
+            raise StorageError(msg) from error
+        return Outcome(
+            text=f"{cache.path}: {_size(removed)} removed",
+            document={"path": str(cache.path), "removed": removed},
+            path=cache.path,
+        )
+    facts = cache.facts()
+    used = facts["last_used"]
+    lines = [f"{facts['path']}: {facts['arrays']} arrays, {_size(facts['bytes'])}"]
+    if used is not None:
+        day = dt.datetime.fromtimestamp(used, tz=dt.UTC).astimezone()
+        lines.append(f"last used {day:%Y-%m-%d %H:%M}")
+    lines += cache.notes
+    return Outcome(text="\n".join(lines), document={**facts, "notes": cache.notes}, path=cache.path)
 
 
 def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return ""
+    return f"{count / 2**20:.1f} MiB"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.outcome import Outcome, interval
+from medfusion.data.display import table
 from medfusion.errors import RunError
 from medfusion.runs import RunFolder
 

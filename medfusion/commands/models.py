@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from medfusion import registry
-from medfusion.commands.outcome import Outcome, table
+from medfusion.commands.outcome import Outcome
+from medfusion.data.display import table
 from medfusion.errors import UnknownNameError, unknown
 
 FAMILIES = ("image", "table", "views", "fusion", "head")

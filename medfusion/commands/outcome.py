@@ -18,6 +18,7 @@ class Outcome:
         json: Whether the document was asked for in place of the text.
         run: The run folder that the verb was about, where there is one.
         path: The file that the verb wrote, where it wrote one.
+        shown: What a notebook shows in place of the text.
     """
 
     text: str = ""
@@ -26,16 +27,7 @@ class Outcome:
     json: bool = False
     run: Path | None = None
     path: Path | None = None
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return rows as text in aligned columns."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [header, ["-" * width for width in widths], *rows]
-    ]
-    return "\n".join(lines)
+    shown: Any = None
 
 
 def interval(metric: dict[str, Any] | None) -> str:

@@ -160,19 +160,33 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
 
     sub = add("data", "look at data", "data inspect cohort.csv")
     actions = sub.add_subparsers(
-        dest="action", metavar="inspect", required=True, parser_class=_Parser
+        dest="action", metavar="inspect|cache", required=True, parser_class=_Parser
     )
     inspect = actions.add_parser(
         "inspect",
         help="say what a file or a folder is",
-        description="Say what a table, an image or a folder is.",
-        epilog="Example:\n  medfusion data inspect cohort.csv",
+        description="Say what a table, an image, a volume (NIfTI, DICOM) or a folder is, from headers "
+        "alone.",
+        epilog="Example:\n  medfusion data inspect cohort.csv\n  medfusion data inspect study/",
         formatter_class=_Formatter,
         add_help=False,
     )
     inspect.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
     inspect.add_argument("path", metavar="PATH")
     add_json(inspect)
+    cache = actions.add_parser(
+        "cache",
+        help="show or clear the cache of decoded images",
+        description="Show where decoded images and volumes are cached and how much they take, or "
+        "clear the cache.\n\nIts folder is MEDFUSION_CACHE (off: no cache), else medfusion in the "
+        "user's cache folder.\nHow much an experiment may keep is its data.cache_gigabytes.",
+        epilog="Example:\n  medfusion data cache --clear",
+        formatter_class=_Formatter,
+        add_help=False,
+    )
+    cache.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+    cache.add_argument("--clear", action="store_true", help="remove what is cached")
+    add_json(cache)
 
     sub = add("demo", "the whole way on built-in phantom data", "demo --out demo")
     sub.add_argument("--out", default="demo", metavar="DIR", help="folder to work in (demo)")

@@ -22,18 +22,14 @@ def execute(arguments: argparse.Namespace) -> Outcome:
         msg = f"{out}: write to a file that ends in .csv or .parquet"
         raise InputError(msg)
     run = RunFolder(arguments.run)
-    from medfusion.training.prediction import predict, prediction_table
+    from medfusion.training.prediction import predict, prediction_frame, prediction_table
 
     ids, predictions, task = predict(run, arguments.table)
+    header, rows = prediction_table(ids, predictions, task)
     if out.suffix == ".parquet":
-        import pandas as pd
-
-        header, _ = prediction_table(ids, predictions, task)
-        frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=header[1:])
-        frame.insert(0, "id", ids)
+        frame = prediction_frame(ids, predictions, task)
         atomic.write(out, lambda part: frame.to_parquet(part, index=False))
     else:
-        header, rows = prediction_table(ids, predictions, task)
 
         def fill(part: Path) -> None:
             with part.open("w", encoding="utf-8", newline="") as file:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.outcome import Outcome, interval
 from medfusion.commands.train import HEADLINE
+from medfusion.data.display import table
 from medfusion.errors import RunError, SpecError
 from medfusion.runs import RunFolder, list_runs
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from medfusion.commands.outcome import Outcome, interval, table
+from medfusion.commands.outcome import Outcome, interval
 from medfusion.commands.validate import read
+from medfusion.data.display import table
 from medfusion.runs import RunFolder, process
 
 HEADLINE = {"binary": "auc", "multiclass": "auc", "regression": "rmse"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from medfusion.commands.outcome import Outcome, table
+from medfusion.commands.outcome import Outcome
+from medfusion.data.display import table
 from medfusion.spec import Experiment, override
 
 

@@ -1,4 +1,4 @@
-"""Tables and images in, batches out: reading, splitting, preprocessing, checking, loading."""
+"""Tables, images and volumes in, batches out: reading, splitting, preparing, checking, loading."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     from medfusion.data.cohort import Cases as Cases
     from medfusion.data.cohort import Cohort as Cohort
     from medfusion.data.cohort import Subject as Subject
+    from medfusion.data.dicom.series import SeriesInfo as SeriesInfo
+    from medfusion.data.dicom.series import find_series as find_series
     from medfusion.data.images import read_image as read_image
     from medfusion.data.loader import Loader as Loader
+    from medfusion.data.nifti import write_nifti as write_nifti
+    from medfusion.data.prefetch import Pictures as Pictures
+    from medfusion.data.prefetch import PrefetchLoader as PrefetchLoader
     from medfusion.data.preprocessing import Preprocessing as Preprocessing
+    from medfusion.data.reading import read_volume as read_volume
     from medfusion.data.table import Table as Table
     from medfusion.data.table import read_table as read_table
+    from medfusion.data.volume import Source as Source
+    from medfusion.data.volume import Volume as Volume
 
 _HOMES = {
     "Batch": "batch",
@@ -23,11 +31,19 @@ _HOMES = {
     "Check": "checks",
     "Cohort": "cohort",
     "Loader": "loader",
+    "Pictures": "prefetch",
+    "PrefetchLoader": "prefetch",
     "Preprocessing": "preprocessing",
+    "SeriesInfo": "dicom.series",
+    "Source": "volume",
     "Subject": "cohort",
     "Table": "table",
+    "Volume": "volume",
+    "find_series": "dicom.series",
     "read_image": "images",
     "read_table": "table",
+    "read_volume": "reading",
+    "write_nifti": "nifti",
 }
 
 __all__ = [
@@ -36,11 +52,19 @@ __all__ = [
     "Check",
     "Cohort",
     "Loader",
+    "Pictures",
+    "PrefetchLoader",
     "Preprocessing",
+    "SeriesInfo",
+    "Source",
     "Subject",
     "Table",
+    "Volume",
+    "find_series",
     "read_image",
     "read_table",
+    "read_volume",
+    "write_nifti",
 ]
 
 

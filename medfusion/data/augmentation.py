@@ -7,14 +7,11 @@ of threads, and after a resume.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from medfusion import _rust
 from medfusion.spec.data import Augmentation
 
 DRAWS = 8
@@ -42,53 +39,47 @@ def draw(seed: int, epoch: int, view: int, rows: NDArray[np.int64]) -> NDArray[n
     return (numbers >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def augment(
-    images: Tensor,
-    spec: Augmentation,
-    numbers: NDArray[np.float64],
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    threads: int = 1,
-) -> Tensor:
-    """Return randomly changed images.
+class Changes(NamedTuple):
+    """What happens to each image of a batch; `_rust.normalise_samples` does it."""
+
+    theta: NDArray[np.float32]
+    """`[B, 2, 3]`, from a place in the result to its place in the image, both in -1..1, x first."""
+    brightness: NDArray[np.float32]
+    """`[B]`, factor on the samples before they are normalised."""
+    contrast: NDArray[np.float32]
+    """`[B]`, factor on the distance to the channel's mean."""
+
+
+def changes(
+    spec: Augmentation, numbers: NDArray[np.float64], size: tuple[int, int]
+) -> Changes | None:
+    """Return how images are changed, None where nothing is asked for.
 
     Args:
-        images: Normalised images, float32 [B, C, H, W]; they stay as they are.
         spec: How far the changes go.
-        numbers: What `draw` gave, [B, 8].
-        mean: Mean per channel that the images were normalised with.
-        std: Standard deviation per channel, likewise.
-        threads: Threads to work on; the result is the same for any number.
+        numbers: What `draw` gave, `[B, 8]`.
+        size: Height and width of the images.
 
-    Returns:
-        float32 [B, C, H, W]; beyond the border an image is continued by its reflection.
+    Example:
+        >>> changes(Augmentation(), draw(1, 0, 0, np.array([5])), (64, 64)).theta.shape
+        (1, 2, 3)
     """
     flips = {"none": (0, 0), "horizontal": (1, 0), "vertical": (0, 1), "both": (1, 1)}[spec.flip]
     moved = any(flips) or spec.rotate or spec.scale or spec.shift
     if not moved and not spec.intensity:
-        return images
-    height, width = images.shape[-2:]
+        return None
     factors = (1 + spec.intensity * (2 * numbers[:, 6:8] - 1)).astype(np.float32)
-    out = torch.empty_like(images)
-    # In Rust and not in torch: torch's threads, woken from the loader's thread, would stay awake
-    # for a while and take the processor from training.
-    _rust.augment_images(
-        images.numpy(),
-        out.numpy(),
-        _affine(spec, numbers, flips, width / height),
+    return Changes(
+        _affine(spec, numbers, flips, size[1] / size[0]),
         np.ascontiguousarray(factors[:, 0]),
         np.ascontiguousarray(factors[:, 1]),
-        np.array([m / s for m, s in zip(mean, std, strict=True)], dtype=np.float32),
-        threads=threads,
     )
-    return out
 
 
 def _affine(
     spec: Augmentation, numbers: NDArray[np.float64], flips: tuple[int, int], aspect: float
 ) -> NDArray[np.float32]:
-    """Return [B, 2, 3]: from a place in the result to its place in the image, both in -1..1."""
+    """Return the maps of a batch, `[B, 2, 3]`."""
     either = 2 * numbers - 1
     mirror_x = np.where(flips[0] * (numbers[:, 0] >= 0.5), -1.0, 1.0)
     mirror_y = np.where(flips[1] * (numbers[:, 1] >= 0.5), -1.0, 1.0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medfusion.data import inventory, target
 from medfusion.data import split as _split
+from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
 from medfusion.data.inventory import Inventory
 from medfusion.data.preprocessing import Preprocessing
@@ -60,6 +61,7 @@ class Cases:
         categorical: int64 [n, K]; 0 missing, 1 not seen in training, from 2 on known values.
         excluded: Rows that were left out, and why.
         classes: Classes of the target in order; empty for a regression.
+        cache: Where decoded images are kept; None keeps none.
     """
 
     spec: Data
@@ -72,6 +74,7 @@ class Cases:
     categorical: NDArray[np.int64]
     excluded: list[Exclusion]
     classes: tuple[str, ...]
+    cache: Cache | None = None
 
     @classmethod
     def load(
@@ -102,17 +105,13 @@ class Cases:
         table.require(_columns(data, features_only=True))
         ids = _ids(table, data.id)
         base = Path(root) if root is not None else inventory.likely_root(table, data)
-        table, ids, files, excluded = _readable(table, data, ids, base)
-        numeric, present = preprocessing.numeric(table)
+        cache = Cache.default(data.cache_gigabytes)
+        table, ids, files, excluded = _readable(table, data, ids, base, cache)
         return cls(
-            spec=data,
-            table=table,
-            preprocessing=preprocessing,
+            **_features(data, table, preprocessing),
+            cache=cache,
             ids=ids,
             files=files,
-            numeric=numeric,
-            numeric_present=present,
-            categorical=preprocessing.categorical(table),
             excluded=excluded,
             classes=tuple(preprocessing.classes if classes is None else classes),
         )
@@ -197,7 +196,8 @@ class Cohort(Cases):
         table.require(_columns(data))
         ids = _ids(table, data.id)
         root = table.path.parent if data.root is None else experiment.folder / data.root
-        table, ids, files, excluded = _readable(table, data, ids, root)
+        cache = Cache.default(data.cache_gigabytes)
+        table, ids, files, excluded = _readable(table, data, ids, root, cache)
         groups = _groups(table, data, ids)
         wanted = target.read_target(table, data.target, ids)
         if split is not None:
@@ -210,17 +210,12 @@ class Cohort(Cases):
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes)
-        numeric, present = preprocessing.numeric(table)
+            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes, cache)
         return cls(
-            spec=data,
-            table=table,
-            preprocessing=preprocessing,
+            **_features(data, table, preprocessing),
+            cache=cache,
             ids=ids,
             files=files,
-            numeric=numeric,
-            numeric_present=present,
-            categorical=preprocessing.categorical(table),
             excluded=excluded,
             classes=preprocessing.classes,
             groups=groups,
@@ -264,6 +259,19 @@ class Cohort(Cases):
         from medfusion.data.summary import summarise
 
         return summarise(self)
+
+
+def _features(data: Data, table: Table, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the fields of `Cases` that follow from a table and what was fitted."""
+    numeric, present = preprocessing.numeric(table)
+    return {
+        "spec": data,
+        "table": table,
+        "preprocessing": preprocessing,
+        "numeric": numeric,
+        "numeric_present": present,
+        "categorical": preprocessing.categorical(table),
+    }
 
 
 def _columns(data: Data, *, features_only: bool = False) -> list[tuple[str, str]]:
@@ -323,10 +331,10 @@ def _groups(table: Table, data: Data, ids: list[str]) -> list[str]:
 
 
 def _readable(
-    table: Table, data: Data, ids: list[str], root: Path
+    table: Table, data: Data, ids: list[str], root: Path, cache: Cache | None
 ) -> tuple[Table, list[str], Inventory, list[Exclusion]]:
     """Leave out rows whose image cannot be read where that is wanted, else stop."""
-    files = inventory.take_stock(table, data, root)
+    files = inventory.take_stock(table, data, root, cache)
     if not files.problems:
         return table, ids, files, []
     if not data.skip_unreadable:

@@ -99,11 +99,11 @@ def decode_images(
         for position, reason in _rust.decode_images(paths, out, mean, std, threads)
     ]
     if found and failures == "raise":
-        raise ImageReadError(_describe(found))
+        raise ImageReadError(describe(found))
     return found
 
 
-def _describe(found: Sequence[ImageFailure]) -> str:
+def describe(found: Sequence[ImageFailure]) -> str:
     """Return one message for all failures, with the first files by name."""
     listed = "; ".join(f"{failure.path!r}: {failure.reason}" for failure in found[:_NAMED])
     more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""

@@ -3,141 +3,167 @@
 from __future__ import annotations
 
 import collections
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medfusion import _rust
-from medfusion.data.numbers import NotNumbersError, to_numbers
-from medfusion.data.table import read_table
-from medfusion.errors import InputError
+from medfusion.data.dicom.scan import Scan, files_of, scan_files
+from medfusion.data.dicom.series import series_of
+from medfusion.data.reading import kind_of
+from medfusion.errors import ImageReadError, InputError, VolumeReadError
 
 TABLES = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet"})
-CATEGORIES_AT_MOST = 20
-MAX_FILES = 1_000_000
+LISTED = 20
+NIFTI_LOOKED_INTO = 500
+"""NIfTI files of a folder whose headers are read; more would keep a person waiting."""
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """Say what a table, an image, a folder or another medical file is.
+    """Say what a table, an image, a volume or a folder is. Nothing names a patient.
 
     Args:
         path: A file or a folder.
 
     Returns:
-        Plain values: `kind` ("table", "image", "folder", "dicom", "nifti" or "unknown"), `path`
-        and what the kind adds.
+        Plain values: `kind` ("table", "image", "folder", "dicom", "nifti" or "unknown"), `path`,
+        `bytes` and what the kind adds. A DICOM file and a folder have `series`, one entry for each
+        volume (see `SeriesInfo`).
 
     Raises:
-        InputError: There is no such file.
-        TableError: A table that cannot be read.
+        InputError: There is no such file, or it cannot be read.
 
     Example:
         >>> inspect("cohort.csv")["rows"]  # doctest: +SKIP
         600
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})"
+        raise InputError(msg) from error
+    if not there:
         msg = f"{path}: there is no such file or folder"
         raise InputError(msg)
     if path.is_dir():
         return _folder(path)
-    kind = _kind(path)
+    if not path.is_file():
+        msg = f"{path}: is neither a file nor a folder"
+        raise InputError(msg)
+    return _file(path)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    kind = kind_of(path) or ("table" if path.suffix.lower() in TABLES else "")
     facts: dict[str, Any] = {"kind": kind, "path": str(path), "bytes": path.stat().st_size}
     if kind == "image":
-        height, width, channels, bits = _rust.probe_image(str(path))
-        facts |= {"height": height, "width": width, "channels": channels, "bits": bits}
-    elif kind == "table":
-        facts |= _table(path)
-    return facts
+        return facts | _image(path)
+    if kind == "table":
+        from medfusion.data.columns import table_facts
+
+        return facts | table_facts(path)
+    if kind == "nifti":
+        from medfusion.data.nifti import nifti_facts
+
+        found = nifti_facts(path)
+        found["affine"] = found["affine"].tolist()
+        return facts | found
+    seen = scan_files([str(path)], Scan(str(path)))
+    if kind == "dicom" or seen.frames or seen.imageless:
+        return facts | {"kind": "dicom"} | _dicom(seen)
+    return facts | {"kind": "unknown"}
 
 
-def _kind(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(352)
-    if head[128:132] == b"DICM":
-        return "dicom"
-    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
-        return "nifti"
-    if path.name.lower().endswith((".nii.gz", ".img.gz", ".hdr.gz")):
-        return "nifti"
+def _image(path: Path) -> dict[str, Any]:
     try:
-        _rust.probe_image(str(path))
-    except _rust.ImageDecodeError:
-        return "table" if path.suffix.lower() in TABLES else "unknown"
-    return "image"
+        height, width, channels, bits = _rust.probe_image(path)
+    except _rust.ImageDecodeError as error:
+        msg = f"cannot read the image {str(path)!r}: {error}"
+        raise ImageReadError(msg) from error
+    return {"height": height, "width": width, "channels": channels, "bits": bits}
 
 
-def _table(path: Path) -> dict[str, Any]:
-    table = read_table(path)
-    columns = [_column(name, table.text(name)) for name in table.columns]
+def _dicom(found: Scan) -> dict[str, Any]:
+    series = series_of(found)
     return {
-        "rows": len(table),
-        "format": table.format,
-        "separator": table.separator,
-        "encoding": table.encoding,
-        "notes": list(table.notes),
-        "columns": columns,
+        "series": [info.to_json() for info in series],
+        "without_pixels": dict(found.imageless.most_common()),
+        "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged[:LISTED]],
+        "damaged_files": len(found.damaged),
     }
-
-
-def _column(name: str, cells: list[str | None]) -> dict[str, Any]:
-    """Return what a column looks like: a guess, for a person to correct."""
-    known = [cell for cell in cells if cell is not None]
-    counts = collections.Counter(known)
-    facts: dict[str, Any] = {
-        "name": name,
-        "missing": len(cells) - len(known),
-        "distinct": len(counts),
-    }
-    if not known:
-        return facts | {"guess": "empty"}
-    try:
-        numbers = to_numbers(known)
-    except NotNumbersError:
-        numbers = None
-    if numbers is not None and len(counts) > 2:
-        low, middle, high = (float(np.quantile(numbers, q)) for q in (0, 0.5, 1))
-        return facts | {"guess": "numeric", "min": low, "median": middle, "max": high}
-    if (
-        sum(cell.lower().endswith((".png", ".jpg", ".jpeg", ".tif", ".tiff")) for cell in known)
-        > len(known) / 2
-    ):
-        return facts | {"guess": "image"}
-    if len(counts) == len(known) and len(known) > CATEGORIES_AT_MOST:
-        return facts | {"guess": "id"}
-    if len(counts) <= max(CATEGORIES_AT_MOST, len(known) // 20):
-        return facts | {"guess": "categorical", "levels": dict(counts.most_common(10))}
-    return facts | {"guess": "text"}
 
 
 def _folder(path: Path) -> dict[str, Any]:
-    kinds: collections.Counter[str] = collections.Counter()
-    sizes: collections.Counter[str] = collections.Counter()
-    total, size = 0, 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            total += 1
-            if total > MAX_FILES:
-                msg = f"{path}: more than {MAX_FILES} files; inspect a part of it"
-                raise InputError(msg)
-            file = Path(folder) / name
-            try:
-                kind, length = _kind(file), file.stat().st_size
-            except OSError:
-                kinds["unreadable"] += 1
-                continue
-            kinds[kind] += 1
-            size += length
-            if kind == "image":
-                height, width, channels, bits = _rust.probe_image(str(file))
-                sizes[f"{height}x{width}, {channels} channel(s), {bits} bit"] += 1
+    found = Scan(str(path))
+    kinds: dict[str, list[str]] = collections.defaultdict(list)
+    total = 0
+    files = files_of(str(path), found)
+    for file in files:
+        try:
+            kind = kind_of(file)
+            total += Path(file).stat().st_size
+        except (VolumeReadError, OSError):
+            kind = "unreadable"
+        if not kind:
+            kind = "table" if Path(file).suffix.lower() in TABLES else "unknown"
+        kinds[kind].append(file)
+    # DICOM without the magic word looks like nothing at first; the parser knows it.
+    scan_files(kinds["dicom"] + kinds["unknown"], found)
+    strange = set(kinds["unknown"]) & set(found.other)
+    damaged = [file for file, _ in found.damaged]
+    dicom = len(kinds["dicom"]) + len(kinds["unknown"]) - len(strange)
+    counts = {kind: len(members) for kind, members in kinds.items()}
+    counts |= {"dicom": dicom - len(damaged), "damaged dicom": len(damaged)}
+    counts |= {"unknown": len(strange)}
+    counts["unreadable"] = counts.get("unreadable", 0) + sum(
+        Path(place).is_dir() for place, _ in found.unseen
+    )
     return {
         "kind": "folder",
         "path": str(path),
-        "files": total,
-        "bytes": size,
-        "kinds": dict(kinds.most_common()),
-        "images": dict(sizes.most_common(20)),
-    }
+        "files": len(files),
+        "bytes": total,
+        "kinds": {
+            kind: count
+            for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            if count
+        },
+        "images": _sizes(kinds["image"]),
+        "volumes": _volumes(kinds["nifti"]),
+    } | _dicom(found)
+
+
+def _sizes(files: list[str]) -> dict[str, int]:
+    """Count plain images by size."""
+    sizes: collections.Counter[str] = collections.Counter()
+    for file in files:
+        try:
+            height, width, channels, bits = _rust.probe_image(file)
+        except _rust.ImageDecodeError:
+            sizes["that cannot be read"] += 1
+        else:
+            sizes[f"{height}x{width}, {channels} channel(s), {bits} bit"] += 1
+    return dict(sizes.most_common(LISTED))
+
+
+def _volumes(files: list[str]) -> dict[str, int]:
+    """Count NIfTI files by what they hold."""
+    from medfusion.data.display import times
+
+    kinds: collections.Counter[str] = collections.Counter()
+    if not files:
+        return {}
+    from medfusion.data.nifti import nifti_facts
+
+    for file in files[:NIFTI_LOOKED_INTO]:
+        try:
+            facts = nifti_facts(file)
+        except InputError:
+            kinds["that cannot be read"] += 1
+        else:
+            size = " x ".join(map(str, facts["shape"]))
+            spacing = times(facts["spacing"])
+            kinds[f"{size}, {facts['dtype']}, {spacing} mm, {facts['orientation']}"] += 1
+    if len(files) > NIFTI_LOOKED_INTO:
+        kinds["not looked into"] = len(files) - NIFTI_LOOKED_INTO
+    return dict(kinds.most_common(LISTED))

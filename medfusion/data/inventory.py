@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medfusion import _rust
 from medfusion.data import paths
+from medfusion.data.cache import Cache
+from medfusion.data.content import Contents
+from medfusion.data.samples import ImageSamples
 from medfusion.data.table import Table
 from medfusion.errors import DataRootError, ImageReadError
 from medfusion.spec.data import Data
 
 LISTED = 1000
+
+_AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,19 +65,18 @@ class Inventory:
         raise ImageReadError(msg)
 
 
-def take_stock(table: Table, data: Data, root: Path) -> Inventory:
+def take_stock(table: Table, data: Data, root: Path, cache: Cache | None = None) -> Inventory:
     """Resolve every image path of a table, decode each file once to see that it can be read.
 
     Args:
         table: The table.
         data: Names the views.
         root: Folder that no path may leave.
+        cache: Keeps what is decoded; what it holds need not be decoded again.
 
     Raises:
         DataRootError: The root is no folder, or a path leaves it.
     """
-    from medfusion import _rust
-
     if data.images and not root.is_dir():
         msg = f"data.root: there is no folder {root}"
         raise DataRootError(msg)
@@ -81,12 +87,8 @@ def take_stock(table: Table, data: Data, root: Path) -> Inventory:
     files = list(dict.fromkeys(path for cells in found.values() for path in cells if path))
     reasons = {path: reason for path in files if (reason := paths.regular_file(path)) is not None}
     there = [path for path in files if path not in reasons]
-    reasons |= {
-        path: reason
-        for path, reason in zip(there, _rust.check_images(there), strict=True)
-        if reason is not None
-    }
-    hashes = dict(zip(there, _rust.hash_files(there), strict=True))
+    hashes = _hashes(there, cache)
+    reasons |= _unreadable(there, data, found, cache)
     problems = [
         (row, f"{table.where(row)}: {path}: {reasons[path]}")
         for cells in found.values()
@@ -98,6 +100,31 @@ def take_stock(table: Table, data: Data, root: Path) -> Inventory:
         {name: [path and hashes.get(path) for path in cells] for name, cells in found.items()},
         sorted(problems),
     )
+
+
+def _hashes(files: Sequence[str], cache: Cache | None) -> dict[str, str | None]:
+    if cache is None:
+        return dict(zip(files, _rust.hash_files(files), strict=True))
+    contents = zip(files, Contents(cache).look(files), strict=True)
+    return {path: None if content is None else content.digest.hex() for path, content in contents}
+
+
+def _unreadable(
+    files: Sequence[str], data: Data, found: dict[str, list[str | None]], cache: Cache | None
+) -> dict[str, str]:
+    """Return why files cannot be read."""
+    if cache is None:
+        checked = zip(files, _rust.check_images(files), strict=True)
+        return {path: reason for path, reason in checked if reason is not None}
+    reasons: dict[str, str] = {}
+    there = set(files)
+    for name, view in data.images.items():
+        samples = ImageSamples(view.size, view.channels, cache, threads=0)
+        wanted = list(dict.fromkeys(path for path in found[name] if path in there))
+        for start in range(0, len(wanted), _AT_ONCE):
+            _, failures = samples.fetch([path for path in wanted[start : start + _AT_ONCE] if path])
+            reasons |= {failure.path: failure.reason for failure in failures}
+    return reasons
 
 
 def likely_root(table: Table, data: Data) -> Path:

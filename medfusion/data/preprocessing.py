@@ -14,9 +14,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data.images import decode_images
+from medfusion import _rust
+from medfusion.data.cache import Cache
+from medfusion.data.images import describe
+from medfusion.data.samples import ImageSamples
 from medfusion.data.table import Table
 from medfusion.data.target import in_order
+from medfusion.errors import ImageReadError
 from medfusion.spec.data import Data, View
 
 MISSING_CODE = 0
@@ -67,6 +71,7 @@ class Preprocessing:
         image_paths: Mapping[str, Sequence[str | None]],
         train: NDArray[np.int64],
         classes: tuple[str, ...],
+        cache: Cache | None = None,
     ) -> Self:
         """Fit on the training rows.
 
@@ -76,6 +81,7 @@ class Preprocessing:
             image_paths: Path per view and row, None where missing.
             train: int64, the training rows; no other row is looked at.
             classes: Classes of the target in order.
+            cache: Where decoded images are kept.
 
         Raises:
             ImageReadError: An image that the statistics need cannot be read.
@@ -97,7 +103,7 @@ class Preprocessing:
             seen = {cell for row in train if (cell := cells[row]) is not None}
             categories[name] = tuple(in_order(seen))
         statistics = {
-            name: _image_statistics(view, [image_paths[name][row] for row in train])
+            name: _image_statistics(view, [image_paths[name][row] for row in train], cache)
             for name, view in data.images.items()
         }
         return cls(
@@ -184,7 +190,7 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _image_statistics(
-    view: View, paths: Sequence[str | None]
+    view: View, paths: Sequence[str | None], cache: Cache | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if view.mean is not None and view.std is not None:
         return view.mean, view.std
@@ -197,11 +203,15 @@ def _image_statistics(
     buffer = np.empty((_DECODED_AT_ONCE, view.channels, *view.size), dtype=np.float32)
     total = np.zeros(view.channels)
     squares = np.zeros(view.channels)
+    samples = ImageSamples(view.size, view.channels, cache, threads=0)
     nought, one = [0.0] * view.channels, [1.0] * view.channels
     for start in range(0, len(there), _DECODED_AT_ONCE):
         batch = there[start : start + _DECODED_AT_ONCE]
         pixels = buffer[: len(batch)]
-        decode_images(batch, pixels, mean=nought, std=one)
+        found, failures = samples.fetch(batch)
+        if failures:
+            raise ImageReadError(describe(failures))
+        _rust.normalise_samples(found, pixels, nought, one)
         total += pixels.sum(axis=(0, 2, 3), dtype=np.float64)
         squares += np.square(pixels).sum(axis=(0, 2, 3), dtype=np.float64)
     count = len(there) * view.size[0] * view.size[1]

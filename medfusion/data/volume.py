@@ -18,6 +18,9 @@ Axes = Literal["DHW", "CDHW", "TDHW", "TCDHW"]
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns an affine to RAS (NIfTI) into one to LPS, and back."""
 
+UNPLACED = "place and orientation in the patient are unknown"
+"""A note with these words says that the affine holds the spacing only."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -126,6 +129,11 @@ class Volume:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.array, dtype=dtype, copy=copy)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from medfusion.data.display import volume_html
+
+        return {"text/plain": repr(self), "text/html": volume_html(self)}
 
     def __repr__(self) -> str:
         spacing = " x ".join(f"{value:.4g}" for value in self.spacing)

@@ -35,6 +35,7 @@ class MedFusionMagics(Magics):
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
@@ -89,6 +90,8 @@ def _line(words: list[str]) -> Any:
         return Run(outcome.run)
     if outcome.json:
         return outcome.document
+    if outcome.shown is not None:
+        return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
 

@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from medfusion.data.visible_text import visible
 from medfusion.report.blocks import Document
 from medfusion.report.document import compose
 from medfusion.report.evidence import gather
 from medfusion.report.plotly_bundle import plotly_js
-from medfusion.report.visible_text import visible
 from medfusion.runs import RunFolder, atomic
 
 TEMPLATES = Path(__file__).parent / "templates"

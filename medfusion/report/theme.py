@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from medfusion.data.visible_text import visible
 from medfusion.report.numbers import figures
-from medfusion.report.visible_text import visible
 
 INK = "#1f2429"
 MUTED = "#5b6670"

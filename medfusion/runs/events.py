@@ -20,7 +20,8 @@ Event = dict[str, Any]
 - start: epochs, steps_per_epoch, experiment, hash
 - resume: step, epoch; steps and epochs after these are done anew and replace the earlier ones
 - step: step, epoch, loss, lr, grad_norm, seconds, wait_seconds (time that the step waited for data)
-- epoch: epoch, step, metrics {"train/loss", "val/loss", "val/auc", ...}, best, seconds
+- epoch: epoch, step, metrics {"train/loss", "val/loss", "val/auc", ...}, best, seconds, data_wait (share of its
+  training that was spent waiting for data)
 - message: level ("info", "warning", "error"), text
 - checks: checks (list of {name, outcome, message, count})
 - system: cpu, memory, disk, gpu, gpu_memory (percent)

@@ -147,27 +147,22 @@ class RunFolder:
         Raises:
             StorageError: The folder cannot be made.
         """
-        return cls(create_run(experiment, runs))
-
-
-def create_run(experiment: Experiment, runs: str | Path = "runs") -> Path:
-    """Make the folder of a new run and return its path; see `RunFolder.create`."""
-    runs = Path(runs)
-    with atomic.storage_errors(runs):
-        runs.mkdir(parents=True, exist_ok=True)
-        path = _fresh(runs, experiment.name)
-    try:
-        with atomic.storage_errors(path):
-            (path / CHECKPOINTS).mkdir()
-        facts = environment.describe(experiment.folder)
-        facts |= {"experiment_hash": experiment.hash, "seed": experiment.seed}
-        atomic.write_json(path / ENVIRONMENT, facts)
-        Status(epochs=experiment.training.epochs).write(path)
-        atomic.write_text(path / EXPERIMENT, experiment.resolved().to_yaml())
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    return path.resolve()
+        runs = Path(runs)
+        with atomic.storage_errors(runs):
+            runs.mkdir(parents=True, exist_ok=True)
+            path = _fresh(runs, experiment.name)
+        try:
+            with atomic.storage_errors(path):
+                (path / CHECKPOINTS).mkdir()
+            facts = environment.describe(experiment.folder)
+            facts |= {"experiment_hash": experiment.hash, "seed": experiment.seed}
+            atomic.write_json(path / ENVIRONMENT, facts)
+            Status(epochs=experiment.training.epochs).write(path)
+            atomic.write_text(path / EXPERIMENT, experiment.resolved().to_yaml())
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return cls(path)
 
 
 def _fresh(runs: Path, name: str) -> Path:

@@ -39,6 +39,7 @@ class Status:
         steps: Steps asked for.
         seconds_left: Estimate of the time to the end, None before there is one.
         error: Type and message of what ended a failed run.
+        data_wait: Share of the last epoch's training that was spent waiting for data, 0 to 1.
         system: Load of the machine: cpu, memory, disk (percent), gpu where there is one.
     """
 
@@ -53,6 +54,7 @@ class Status:
     steps: int = 0
     seconds_left: float | None = None
     error: dict[str, str] | None = None
+    data_wait: float | None = None
     system: dict[str, float] | None = None
 
     @property

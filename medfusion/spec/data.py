@@ -194,6 +194,8 @@ class Data(Spec):
     """How the rows are divided into train, val and test."""
     skip_unreadable: bool = False
     """Leave out rows whose image cannot be read, and record them, in place of stopping."""
+    cache_gigabytes: Real = Field(4.0, ge=0)
+    """Room on disk (GiB) for decoded images, kept between epochs and runs; 0 keeps none."""
 
     @model_validator(mode="after")
     def _columns_make_sense(self) -> Self:

@@ -39,6 +39,7 @@ class EpochReport:
         metrics: "train/loss", "val/loss" and the metrics of the target on val.
         best: Whether this is the best epoch so far.
         seconds: Duration, validation included.
+        data_wait: Share of the training's time that it waited for data, 0 to 1.
     """
 
     epoch: int
@@ -46,6 +47,7 @@ class EpochReport:
     metrics: dict[str, float]
     best: bool
     seconds: float
+    data_wait: float = 0.0
 
 
 class Callback:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -34,6 +35,27 @@ def choose_device(wanted: str) -> str:
         msg = f"training.device: {wanted} is not available here; this machine has: {there}"
         raise DeviceError(msg)
     return wanted
+
+
+def loading_threads(wanted: str) -> int:
+    """Return the threads that decode images while a device computes.
+
+    A GPU leaves all cores to them (0); on a processor they share with training, which waits at
+    every operation for its slowest thread, so half of the cores are left to it.
+
+    Args:
+        wanted: The device, as for `choose_device`.
+    """
+    if choose_device(wanted) != "cpu":
+        return 0
+    return max(1, _cores() // 2)
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose_precision(training: Training, device: str) -> Precision:

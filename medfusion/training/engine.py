@@ -104,7 +104,13 @@ class Engine:
         self.callbacks = list(callbacks)
         self.save_last, self.save_best, self.ask = save_last, save_best, ask
         self.progress = Progress()
+        self._seconds = self._waited = 0.0  # of this epoch in this process, for its report
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of the optimizer in one epoch."""
+        return optimizer_steps(self.train_loader, self.settings)
 
     # The loop ------------------------------------------------------------------------------------
 
@@ -154,6 +160,8 @@ class Engine:
             self.optimizer.zero_grad(set_to_none=True)
             progress.step += 1
             now = time.perf_counter()
+            self._seconds += now - started
+            self._waited += waited
             report = StepReport(
                 step=progress.step,
                 epoch=progress.epoch + 1,
@@ -193,9 +201,10 @@ class Engine:
         if better:
             self.save_best(self.plain_model.state_dict(), {"epoch": progress.epoch, **metrics})
         seconds = time.perf_counter() - started
-        self._tell(
-            "on_epoch_end", EpochReport(progress.epoch, progress.step, metrics, better, seconds)
-        )
+        wait = round(self._waited / self._seconds, 5) if self._seconds else 0.0
+        self._seconds = self._waited = 0.0
+        report = EpochReport(progress.epoch, progress.step, metrics, better, seconds, wait)
+        self._tell("on_epoch_end", report)
 
     # Its parts -----------------------------------------------------------------------------------
 
@@ -324,6 +333,11 @@ class Engine:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.progress = Progress(**state["progress"])
         checkpoint.restore_random_states(tensors)
+
+
+def optimizer_steps(loader: Loader, settings: Training) -> int:
+    """Return the steps of the optimizer in one epoch of a loader."""
+    return -(-len(loader) // settings.accumulate)
 
 
 def _target(batch: Batch) -> Tensor:

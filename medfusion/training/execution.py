@@ -25,9 +25,9 @@ from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
 from medfusion.spec import SMALLER_IS_BETTER, Experiment
 from medfusion.training import checkpoint, prediction
-from medfusion.training.callbacks import Callback
-from medfusion.training.device import choose_device, choose_precision
-from medfusion.training.engine import Engine, seed_everything
+from medfusion.training.callbacks import Callback, EpochReport
+from medfusion.training.device import choose_device, choose_precision, loading_threads
+from medfusion.training.engine import Engine, optimizer_steps, seed_everything
 from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
 from medfusion.training.task import Task
@@ -98,7 +98,8 @@ def _train_and_evaluate(
     if recorder.ask() == "stop":
         return "stopped"
 
-    engine = _engine(run, experiment, cohort, fabric, [recorder, *callbacks], recorder)
+    watching = [recorder, _CacheNotes(cohort, recorder), *callbacks]
+    engine = _engine(run, experiment, cohort, fabric, watching, recorder)
     _restore(run, engine, recorder, experiment)
     if not engine.progress.done and engine.run() == "stopped":
         recorder.message("stopped; `medfusion resume` goes on from here")
@@ -107,6 +108,19 @@ def _train_and_evaluate(
     recorder.message(f"evaluating the weights of epoch {engine.progress.best_epoch}")
     prediction.evaluate_run(run, cohort)
     return "finished"
+
+
+class _CacheNotes(Callback):
+    """Tells why images are not cached, where they are not."""
+
+    def __init__(self, cohort: Cohort, recorder: Recorder) -> None:
+        self._cache, self._recorder, self._told = cohort.cache, recorder, 0
+
+    def on_epoch_end(self, engine: Any, report: EpochReport) -> None:  # noqa: ARG002
+        notes = [] if self._cache is None else self._cache.notes
+        for note in notes[self._told :]:
+            self._recorder.message(f"cache: {note}", "warning")
+        self._told = len(notes)
 
 
 def _prepare(run: RunFolder, experiment: Experiment, recorder: Recorder) -> Cohort:
@@ -177,12 +191,13 @@ def _engine(
             shuffle=shuffle,
             seed=experiment.seed,
             augment=shuffle,
+            threads=loading_threads(training.device),
         )
         for rows, shuffle in ((train, True), (val, False))
     ]
     schedule = create(
         training.schedule,
-        steps_per_epoch=-(-len(loaders[0]) // training.accumulate),
+        steps_per_epoch=optimizer_steps(loaders[0], training),
         epochs=training.epochs,
         smaller_is_better=experiment.monitor.removeprefix("val/") in SMALLER_IS_BETTER,
     )
@@ -223,7 +238,7 @@ def _restore(run: RunFolder, engine: Engine, recorder: Recorder, experiment: Exp
         recorder.events.write(
             "start",
             epochs=experiment.training.epochs,
-            steps_per_epoch=-(-len(engine.train_loader) // experiment.training.accumulate),
+            steps_per_epoch=engine.steps_per_epoch,
             experiment=experiment.name,
             hash=run.environment.get("experiment_hash"),
         )

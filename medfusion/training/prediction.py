@@ -20,7 +20,7 @@ from medfusion.runs import RunFolder, atomic
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
 from medfusion.training import checkpoint
-from medfusion.training.device import choose_device
+from medfusion.training.device import choose_device, loading_threads
 from medfusion.training.engine import Engine
 from medfusion.training.task import Task
 
@@ -159,13 +159,32 @@ def prediction_table(
         task: Names the classes.
         columns: More columns, put after the id.
     """
-    names = [f"prob_{name}" for name in task.classes] or ["value"]
+    names = _names(task)
     numbers = predictions.reshape(len(ids), len(names))
     rows = [
         [name, *(column[index] for column in columns.values()), *map(repr, numbers[index].tolist())]
         for index, name in enumerate(ids)
     ]
     return ["id", *columns, *names], rows
+
+
+def prediction_frame(ids: list[str], predictions: np.ndarray, task: Task) -> Any:
+    """Return predictions as a DataFrame: id and prob_<class> or value.
+
+    Args:
+        ids: One per row.
+        predictions: Probabilities [n, classes] or values [n].
+        task: Names the classes.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=_names(task))
+    frame.insert(0, "id", ids)
+    return frame
+
+
+def _names(task: Task) -> list[str]:
+    return [f"prob_{name}" for name in task.classes] or ["value"]
 
 
 def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
@@ -183,7 +202,15 @@ def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str
 
 def _loader(cases: Cases, rows: np.ndarray, experiment: Experiment) -> Loader:
     training = experiment.training
-    return Loader(cases, rows, batch_size=training.batch_size, shuffle=False, seed=0, augment=False)
+    return Loader(
+        cases,
+        rows,
+        batch_size=training.batch_size,
+        shuffle=False,
+        seed=0,
+        augment=False,
+        threads=loading_threads(training.device),
+    )
 
 
 def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experiment) -> np.ndarray:

@@ -67,13 +67,12 @@ class Recorder(Callback):
 
     def on_train_begin(self, engine: Any) -> None:
         """Note how many steps there will be."""
-        steps_per_epoch = -(-len(engine.train_loader) // engine.settings.accumulate)
         progress = engine.progress
         self._began = (time.monotonic(), progress.step)
         self._update(
             epoch=progress.epoch,
             step=progress.step,
-            steps=steps_per_epoch * engine.settings.epochs,
+            steps=engine.steps_per_epoch * engine.settings.epochs,
         )
 
     def on_step_end(self, engine: Any, report: StepReport) -> None:  # noqa: ARG002
@@ -91,7 +90,7 @@ class Recorder(Callback):
         """Append an epoch event and make it durable."""
         self.events.write("epoch", **dataclasses.asdict(report))
         self.events.sync()
-        self._update(epoch=report.epoch)
+        self._update(epoch=report.epoch, data_wait=report.data_wait)
 
     def message(self, text: str, level: str = "info") -> None:
         """Append a message."""

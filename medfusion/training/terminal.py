@@ -9,6 +9,9 @@ from tqdm import tqdm
 
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
 
+WORTH_TELLING = 0.05
+"""Share of the time waited for data from which on it is shown."""
+
 
 class TerminalProgress(Callback):
     """Shows training on standard error; standard output stays free for results."""
@@ -20,10 +23,9 @@ class TerminalProgress(Callback):
     def on_train_begin(self, engine: Any) -> None:
         """Draw the bar."""
         self._total_epochs = engine.settings.epochs
-        steps_per_epoch = -(-len(engine.train_loader) // engine.settings.accumulate)
         if sys.stderr.isatty():
             self._bar = tqdm(
-                total=steps_per_epoch * engine.settings.epochs,
+                total=engine.steps_per_epoch * engine.settings.epochs,
                 initial=engine.progress.step,
                 unit="step",
                 file=sys.stderr,
@@ -46,6 +48,8 @@ class TerminalProgress(Callback):
         shown = dict.fromkeys(("train/loss", "val/loss", engine.monitor))
         values = "  ".join(f"{n} {report.metrics[n]:.3f}" for n in shown if n in report.metrics)
         mark = "  (best)" if report.best else ""
+        if report.data_wait >= WORTH_TELLING:
+            mark = f"  ({report.data_wait:.0%} of it waiting for data){mark}"
         line = (
             f"epoch {report.epoch:>3}/{self._total_epochs}  {values}  {report.seconds:.1f} s{mark}"
         )

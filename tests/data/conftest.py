@@ -76,3 +76,95 @@ def plain(write_csv):
         return columns
 
     return make
+
+
+@pytest.fixture
+def write_slice(tmp_path):
+    """Write one DICOM image with pydicom and return its path; keywords are attributes.
+
+    None takes an attribute out. Every call has a SOP instance UID of its own.
+    """
+    from pydicom import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def write(name, pixels=None, *, folder="series", meta=True, **attributes):
+        pixels = np.arange(24, dtype=np.int16).reshape(4, 6) if pixels is None else pixels
+        data = Dataset()
+        several = pixels.ndim - (pixels.shape[-1] == 3) > 2
+        values = {
+            "SOPClassUID": CTImageStorage,
+            "SOPInstanceUID": generate_uid(),
+            "StudyInstanceUID": "1.2.3",
+            "SeriesInstanceUID": "1.2.3.4",
+            "FrameOfReferenceUID": "1.2.3.5",
+            "PatientName": "Secret^Person",
+            "PatientID": "SECRET-ID",
+            "Modality": "CT",
+            "SeriesDescription": "Thorax",
+            "SeriesNumber": 2,
+            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+            "ImagePositionPatient": [0.0, 0.0, 0.0],
+            "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+            "PixelSpacing": [2.0, 3.0],
+            "SliceThickness": 1.0,
+            "InstanceNumber": 1,
+            "SamplesPerPixel": 3 if pixels.shape[-1] == 3 else 1,
+            "PhotometricInterpretation": "RGB" if pixels.shape[-1] == 3 else "MONOCHROME2",
+            "NumberOfFrames": len(pixels) if several else None,
+            "PlanarConfiguration": 0 if pixels.shape[-1] == 3 else None,
+            "Rows": pixels.shape[several],
+            "Columns": pixels.shape[several + 1],
+            "BitsAllocated": pixels.itemsize * 8,
+            "BitsStored": pixels.itemsize * 8,
+            "HighBit": pixels.itemsize * 8 - 1,
+            "PixelRepresentation": int(pixels.dtype.kind == "i"),
+            "RescaleSlope": 1,
+            "RescaleIntercept": -1024,
+        } | attributes
+        for key, value in values.items():
+            if value is not None:
+                setattr(data, key, value)
+        data.add_new("PixelData", "OW", np.ascontiguousarray(pixels).tobytes())
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if meta:
+            data.file_meta = FileMetaDataset()
+            data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+            data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+            data.save_as(path, enforce_file_format=True)
+        else:
+            data.save_as(path, implicit_vr=True, little_endian=True)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_stack(write_slice):
+    """Write slices at places along a normal; the pixels of slice k are k * 100 + 0, 1, 2, ..."""
+
+    def write(places, *, folder="series", prefix="s", orientation=(1, 0, 0, 0, 1, 0),
+              origin=(0, 0, 0), tilt=(0, 0, 0), dtype=np.int16, **attributes):  # fmt: skip
+        normal = np.cross(orientation[:3], orientation[3:])
+        paths = []
+        for k, place in enumerate(places):
+            pixels = (np.arange(24) + 100 * k).astype(dtype).reshape(4, 6)
+            position = np.array(origin) + (normal + np.array(tilt)) * place
+            own = {key: value(k) if callable(value) else value for key, value in attributes.items()}
+            paths.append(
+                write_slice(
+                    f"{prefix}{k:03d}",
+                    pixels,
+                    folder=folder,
+                    **{
+                        "ImagePositionPatient": [f"{value:.8f}" for value in position],
+                        "ImageOrientationPatient": [f"{value:.10f}" for value in orientation],
+                        "InstanceNumber": k + 1,
+                        **own,
+                    },
+                )
+            )
+        return paths
+
+    return write

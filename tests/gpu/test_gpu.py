@@ -6,21 +6,12 @@ import torch
 
 from medfusion.runs import RunFolder
 from medfusion.spec import override
-from medfusion.training import callbacks, checkpoint, execute, prediction
+from medfusion.training import checkpoint, execute, prediction
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
 ]
-
-
-class StopAfter(callbacks.Callback):
-    def __init__(self, run, step):
-        self.run, self.step = run, step
-
-    def on_step_end(self, _engine, report):
-        if report.step == self.step:
-            self.run.stop()
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed", "16-mixed"])
@@ -44,11 +35,11 @@ def test_the_gpu_predicts_what_the_cpu_predicts(phantom, phantom_folder, tmp_pat
     assert np.abs(on_gpu - on_cpu).max() < 5e-3
 
 
-def test_a_stopped_run_goes_on(phantom, tmp_path):
+def test_a_stopped_run_goes_on(phantom, tmp_path, stop_after):
     exp = override.apply(phantom, ["training.device=cuda", "training.precision=16-mixed"])
     whole, parts = (RunFolder.create(exp, tmp_path) for _ in range(2))
     execute(whole.path)
-    assert execute(parts.path, [StopAfter(parts, 5)]).state == "stopped"
+    assert execute(parts.path, [stop_after(parts, 5)]).state == "stopped"
     assert execute(parts.path).state == "finished"
     ours, theirs = (
         checkpoint.load(run.path / "checkpoints" / "last.safetensors")[0] for run in (whole, parts)

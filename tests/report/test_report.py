@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medfusion.data.visible_text import visible
 from medfusion.errors import InputError, MedFusionError, RunError
 from medfusion.report import plotly_bundle, plotly_js, report_html, write_report
 from medfusion.report.metric_names import label
-from medfusion.report.visible_text import visible
 
 HOSTILE = (
     "<script>window.X=1</script>",

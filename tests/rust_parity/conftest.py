@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import struct
 import zlib
@@ -92,3 +93,13 @@ def write_png():
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def dicom_files():
+    """The module beside this file that writes DICOM files."""
+    path = Path(__file__).with_name("dicom_files.py")
+    spec = importlib.util.spec_from_file_location("dicom_files", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

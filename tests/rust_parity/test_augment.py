@@ -10,14 +10,21 @@ from torch.nn import functional
 from medfusion import _rust
 
 
-def by_torch(images, theta, brightness, contrast, offset):
-    images, theta = torch.from_numpy(images).double(), torch.from_numpy(theta).double()
+def by_torch(samples, mean, std, theta, brightness, contrast):
+    shape = (1, -1, 1, 1)
+    images = (torch.from_numpy(samples).double() - torch.tensor(mean).view(shape)) / (
+        torch.tensor(std).view(shape)
+    )
+    theta = torch.from_numpy(theta).double()
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, "bilinear", "reflection", align_corners=False)
     b, c = (torch.from_numpy(x).double().view(-1, 1, 1, 1) for x in (brightness, contrast))
-    moved = moved * b + torch.from_numpy(offset).double().view(1, -1, 1, 1) * (b - 1)
+    moved = moved * b + (torch.tensor(mean) / torch.tensor(std)).view(shape) * (b - 1)
     centre = moved.mean(dim=(2, 3), keepdim=True)
     return ((moved - centre) * c + centre).numpy()
+
+
+LARGEST = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
 
 
 @settings(max_examples=80, deadline=None)
@@ -28,18 +35,22 @@ def by_torch(images, theta, brightness, contrast, offset):
     height=st.integers(1, 40),
     width=st.integers(1, 40),
     spread=st.sampled_from([0.1, 1.0, 3.0]),
+    kind=st.sampled_from([np.uint8, np.uint16, np.float32]),
 )
-def test_the_result_is_pytorchs(seed, count, channels, height, width, spread):
+def test_the_result_is_pytorchs(seed, count, channels, height, width, spread, kind):
     draw = np.random.default_rng(seed)
-    images = draw.normal(size=(count, channels, height, width)).astype(np.float32)
+    shape = (count, channels, height, width)
+    images = (draw.random(shape) * LARGEST[kind]).astype(kind)
     theta = (np.eye(2, 3) + spread * draw.normal(size=(count, 2, 3))).astype(np.float32)
     brightness, contrast = draw.uniform(0.5, 1.5, size=(2, count)).astype(np.float32)
-    offset = draw.normal(size=channels).astype(np.float32)
-    wanted = by_torch(images, theta, brightness, contrast, offset)
+    mean, std = draw.random(channels).tolist(), draw.uniform(0.3, 1, channels).tolist()
+    wanted = by_torch(images / LARGEST[kind], mean, std, theta, brightness, contrast)
     found = []
     for threads in (1, 3):
-        out = np.full_like(images, np.nan)
-        _rust.augment_images(images, out, theta, brightness, contrast, offset, threads=threads)
+        out = np.full(shape, np.nan, np.float32)
+        _rust.normalise_samples(
+            list(images), out, mean, std, theta, brightness, contrast, threads=threads
+        )
         found.append(out)
     assert np.array_equal(*found), "any number of threads gives the same"
     # Coordinates are in single precision; at a fold of the reflection their error is not more.
@@ -47,24 +58,46 @@ def test_the_result_is_pytorchs(seed, count, channels, height, width, spread):
     assert np.abs(found[0] - wanted).mean() < 2e-5
 
 
+def test_one_plane_is_changed_like_three():
+    draw = np.random.default_rng(1)
+    grey = draw.integers(0, 256, (1, 9, 7), np.uint8)
+    changes = (
+        draw.normal(size=(1, 2, 3)).astype(np.float32), np.array([1.2], np.float32),
+        np.array([0.8], np.float32),
+    )  # fmt: skip
+    found = np.empty((2, 1, 3, 9, 7), np.float32)
+    for out, image in zip(found, [grey, np.repeat(grey, 3, axis=0)], strict=True):
+        _rust.normalise_samples([image], out, [0.1, 0.2, 0.3], [1.0, 2.0, 3.0], *changes)
+    assert np.array_equal(*found)
+
+
 def test_arrays_that_do_not_fit_are_refused():
-    images = np.zeros((2, 1, 4, 4), np.float32)
+    image = np.zeros((1, 4, 4), np.float32)
     good = {
-        "images": images, "out": images.copy(), "theta": np.zeros((2, 2, 3), np.float32),
+        "images": [image, image], "out": np.empty((2, 1, 4, 4), np.float32),
+        "mean": [0.0], "std": [1.0], "theta": np.zeros((2, 2, 3), np.float32),
         "brightness": np.ones(2, np.float32), "contrast": np.ones(2, np.float32),
-        "offset": np.zeros(1, np.float32),
     }  # fmt: skip
-    _rust.augment_images(**good)
-    readonly = images.copy()
+    _rust.normalise_samples(**good)
+    readonly = good["out"].copy()
     readonly.flags.writeable = False
+    odd = np.zeros(65, np.uint8)[1:].view(np.float32).reshape(1, 4, 4)
     for name, value, error in [
         ("out", readonly, ValueError),
         ("out", np.zeros((2, 1, 4, 5), np.float32), ValueError),
+        ("out", np.zeros((3, 1, 4, 4), np.float32), ValueError),
         ("theta", np.zeros((1, 2, 3), np.float32), ValueError),
+        ("theta", None, ValueError),
         ("brightness", np.ones(3, np.float32), ValueError),
-        ("offset", np.zeros(3, np.float32), ValueError),
-        ("images", images.astype(np.float64), TypeError),
+        ("std", [0.0], ValueError),
+        ("mean", [0.0, 0.0], ValueError),
+        ("images", [image, np.zeros((3, 4, 4), np.uint8)], ValueError),
+        ("images", [image, np.zeros((1, 4, 8), np.uint8)[..., ::2]], ValueError),
+        ("images", [image, odd], ValueError),
+        ("images", [image, good["out"][1]], ValueError),
+        ("images", [image, image.astype(np.float64)], TypeError),
+        ("images", [image, image[0]], TypeError),
         ("theta", np.zeros((2, 6), np.float32), TypeError),
     ]:
         with pytest.raises(error):
-            _rust.augment_images(**(good | {name: value}))
+            _rust.normalise_samples(**(good | {name: value}))

@@ -107,19 +107,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(finished, p
     assert digests(other) != digests(finished)
 
 
-class StopAfter(callbacks.Callback):
-    def __init__(self, run, step):
-        self.run, self.step = run, step
-
-    def on_step_end(self, _engine, report):
-        if report.step == self.step:
-            self.run.stop()
-
-
 @pytest.mark.parametrize("step", [1, 5, 9])
-def test_a_stopped_run_goes_on_to_the_same_bytes(finished, phantom, tmp_path, step):
+def test_a_stopped_run_goes_on_to_the_same_bytes(finished, phantom, tmp_path, step, stop_after):
     run = RunFolder.create(phantom, tmp_path)
-    assert execute(run.path, [StopAfter(run, step)]).state == "stopped"
+    assert execute(run.path, [stop_after(run, step)]).state == "stopped"
     assert run.status.step == step
     with pytest.raises(RunError, match=r"has no metrics\.json yet"):
         _ = run.metrics
@@ -221,11 +212,11 @@ def test_two_processes_do_not_work_on_one_run(phantom, tmp_path):
         execute(run.path)
 
 
-def test_changed_data_stop_a_resumed_run(phantom, phantom_folder, tmp_path):
+def test_changed_data_stop_a_resumed_run(phantom, phantom_folder, tmp_path, stop_after):
     shutil.copytree(phantom_folder, tmp_path / "data")
     moved = override.apply(phantom, [f"data.table={tmp_path / 'data' / 'table.csv'}"])
     run = RunFolder.create(moved, tmp_path / "runs")
-    execute(run.path, [StopAfter(run, 2)])
+    execute(run.path, [stop_after(run, 2)])
     table = tmp_path / "data" / "table.csv"
     lines = table.read_text().splitlines()
     lines[1] = lines[1].replace("0", "1")
@@ -237,10 +228,12 @@ def test_changed_data_stop_a_resumed_run(phantom, phantom_folder, tmp_path):
 @pytest.mark.parametrize(
     "damage", ["status.json", "control.json", "events.jsonl", "checkpoints/last.safetensors"]
 )
-def test_a_run_folder_damaged_by_hand_goes_on_where_it_can(finished, phantom, tmp_path, damage):
+def test_a_run_folder_damaged_by_hand_goes_on_where_it_can(
+    finished, phantom, tmp_path, damage, stop_after
+):
     run = RunFolder.create(phantom, tmp_path)
-    execute(run.path, [StopAfter(run, 5)])
-    execute(run.path, [StopAfter(run, 9)])
+    execute(run.path, [stop_after(run, 5)])
+    execute(run.path, [stop_after(run, 9)])
     content = (run.path / damage).read_bytes()
     (run.path / damage).write_bytes(content[: len(content) // 2] + b"\x00garbage")
     assert execute(run.path).state == "finished"
@@ -250,9 +243,9 @@ def test_a_run_folder_damaged_by_hand_goes_on_where_it_can(finished, phantom, tm
 @pytest.mark.parametrize(
     "damage", ["experiment.yaml", "preprocessing.json", "split.csv", "checkpoints/manifest.json"]
 )
-def test_damage_that_cannot_be_mended_is_named(phantom, tmp_path, damage):
+def test_damage_that_cannot_be_mended_is_named(phantom, tmp_path, damage, stop_after):
     run = RunFolder.create(phantom, tmp_path)
-    execute(run.path, [StopAfter(run, 2)])
+    execute(run.path, [stop_after(run, 2)])
     (run.path / damage).write_bytes(b"\x00garbage")
     with pytest.raises(InputError) as caught:
         execute(run.path)
@@ -306,13 +299,13 @@ def test_a_missing_gpu_is_told(phantom, tmp_path):
     ],
     ids=["accumulate", "sgd", "multiclass", "early", "image-only", "table-only"],
 )
-def test_other_settings_resume_to_the_same_bytes_too(phantom, tmp_path, changes):
+def test_other_settings_resume_to_the_same_bytes_too(phantom, tmp_path, changes, stop_after):
     exp = override.apply(
         phantom, [change.replace("malignant", phantom.data.target.column) for change in changes]
     )
     whole, parts = (RunFolder.create(exp, tmp_path) for _ in range(2))
     execute(whole.path)
-    execute(parts.path, [StopAfter(parts, 4)])
+    execute(parts.path, [stop_after(parts, 4)])
     execute(parts.path)
     assert whole.status.state == parts.status.state == "finished"
     assert digests(whole) == digests(parts)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from medfusion import Experiment
-from medfusion.runs import Status, create_run
+from medfusion.runs import RunFolder, Status
 from medfusion.runs.control import Control
 from medfusion.runs.events import EventWriter
 from medfusion.runs.status import of_this_process
@@ -53,7 +53,7 @@ CHECKS = [
 
 def make(folder: str, name: str) -> None:
     experiment = Experiment.from_yaml_text(YAML.format(name=name, epochs=EPOCHS), folder=folder)
-    print(create_run(experiment, Path(folder) / "runs"))
+    print(RunFolder.create(experiment, Path(folder) / "runs").path)
 
 
 def step_event(step: int, steps: int) -> dict:

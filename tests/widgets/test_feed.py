@@ -3,7 +3,7 @@ import json
 import pytest
 
 from medfusion import Experiment
-from medfusion.runs import RunFolder, Status, create_run
+from medfusion.runs import RunFolder, Status
 from medfusion.runs.events import EventWriter
 from medfusion.runs.history import History
 from medfusion.runs.status import of_this_process
@@ -25,7 +25,7 @@ data:
 @pytest.fixture
 def run(tmp_path):
     experiment = Experiment.from_yaml_text(YAML, folder=tmp_path)
-    return RunFolder(create_run(experiment, tmp_path / "runs"))
+    return RunFolder.create(experiment, tmp_path / "runs")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from medfusion import Experiment
 from medfusion.errors import MedFusionError, RunError
-from medfusion.runs import RunFolder, Status, create_run
+from medfusion.runs import RunFolder, Status
 from medfusion.runs.control import Control
 from medfusion.runs.events import EventWriter
 from medfusion.widgets import RunPanel, assets, still
@@ -28,9 +28,7 @@ HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
 @pytest.fixture
 def run(tmp_path):
-    return RunFolder(
-        create_run(Experiment.from_yaml_text(YAML, folder=tmp_path), tmp_path / "runs")
-    )
+    return RunFolder.create(Experiment.from_yaml_text(YAML, folder=tmp_path), tmp_path / "runs")
 
 
 @pytest.fixture

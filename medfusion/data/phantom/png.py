@@ -1,4 +1,4 @@
-"""Grey 8-bit PNG files written with the standard library alone."""
+"""8-bit PNG files, grey or RGB, written with the standard library alone."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
-    r"""Return a PNG file (https://www.w3.org/TR/png-3/) of grey pixels.
+def encode(pixels: NDArray[np.uint8], level: int = 1) -> bytes:
+    r"""Return a PNG file (https://www.w3.org/TR/png-3/).
 
     Args:
-        pixels: uint8 [H, W].
+        pixels: uint8 [H, W], or RGB [H, W, 3].
+        level: Of compression, 0 to 9.
 
     Example:
         >>> encode(np.zeros((2, 3), np.uint8))[:4]
         b'\x89PNG'
     """
-    height, width = pixels.shape
-    lines = np.zeros((height, width + 1), dtype=np.uint8)  # each line starts with filter type 0
-    lines[:, 1:] = pixels
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = zlib.compress(lines.tobytes(), 1)
+    height, width = pixels.shape[:2]
+    colour = 2 if pixels.ndim == 3 else 0
+    lines = np.zeros((height, pixels[0].size + 1), dtype=np.uint8)  # each starts with filter type 0
+    lines[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    body = zlib.compress(lines.tobytes(), level)
     return b"".join(
         [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), _chunk(b"IDAT", body), _chunk(b"IEND", b"")]
     )

@@ -1,4 +1,4 @@
-//! SHA-256 of the bytes of files.
+//! SHA-256 of the bytes of files, and CRC-32 of bytes in memory.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,6 +31,23 @@ pub fn hash_files<P: AsRef<Path> + Sync>(
     Ok(hashes)
 }
 
+/// Returns the CRC-32 (ISO-HDLC, that of zlib) of each block.
+///
+/// # Errors
+/// [`Stopped`] when `watch` asked for it.
+pub fn checksums(blocks: &[&[u8]], threads: usize, watch: Watch<'_>) -> Result<Vec<u32>, Stopped> {
+    let mut sums = vec![0; blocks.len()];
+    let work = blocks.iter().zip(&mut sums);
+    parallel::for_each(
+        work,
+        threads,
+        || (),
+        |(), (block, sum)| *sum = crc32fast::hash(block),
+        watch,
+    )?;
+    Ok(sums)
+}
+
 fn hash_file(path: &Path, block: &mut [u8]) -> io::Result<String> {
     let mut file = open_regular(path)?;
     let mut hasher = Sha256::new();
@@ -59,6 +76,13 @@ fn open_regular(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_the_catalogue() {
+        // The check value of CRC-32/ISO-HDLC.
+        let sums = checksums(&[b"123456789", b""], 2, &mut || false);
+        assert_eq!(sums, Ok(vec![0xcbf4_3926, 0]));
+    }
 
     #[test]
     fn equals_the_published_vector() {

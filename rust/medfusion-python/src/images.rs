@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use medfusion_core::image::{self, AugmentError, BatchError, Changes, Image, Layout, Samples};
-use medfusion_core::{hash, likeness, parallel::Stopped};
+use medfusion_core::image::{self, BatchError, Image, Layout, Samples};
+use medfusion_core::{hash, likeness};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3,
-    PyReadonlyArray4, PyReadwriteArray4, PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray4,
+    PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::interrupt::detached;
+use crate::interrupt::{detached, stopped};
 
 create_exception!(
     medfusion._rust,
@@ -60,61 +60,6 @@ pub fn decode_images(
         detached(py, |watch| image::decode_batch(&paths, &layout, slice, threads, watch))?
             .map_err(batch_error)?;
     Ok(failures.into_iter().map(|one| (one.position, one.error.to_string())).collect())
-}
-
-/// Write randomly changed images: an affine map, then brightness and contrast, in one pass.
-///
-/// Bilinear; beyond its border an image is continued by its reflection. The geometry is that of
-/// PyTorch's affine_grid and grid_sample (reflection, align_corners=False). The result is the same
-/// for any number of threads.
-///
-/// Args:
-///     images: C-contiguous float32 `[B, C, H, W]`, normalised.
-///     out: C-contiguous float32 `[B, C, H, W]`, other memory than `images`.
-///     theta: C-contiguous float32 `[B, 2, 3]`, from a place in the result to its place in the
-///         image, in -1..1, x first.
-///     brightness: float32 `[B]`, factor on the samples before they were normalised.
-///     contrast: float32 `[B]`, factor on the distance to the channel's mean.
-///     offset: float32 `[C]`, mean / standard deviation of the normalisation.
-///     threads: 0 for all cores.
-///
-/// Raises:
-///     TypeError: An argument is not such an array.
-///     ValueError: The arrays don't fit each other, or `out` is not writeable.
-#[pyfunction]
-#[pyo3(signature = (images, out, theta, brightness, contrast, offset, threads = 0))]
-#[expect(clippy::too_many_arguments, reason = "each is an array of its own")]
-pub fn augment_images(
-    py: Python<'_>,
-    images: PyReadonlyArray4<'_, f32>,
-    out: &Bound<'_, PyAny>,
-    theta: PyReadonlyArray3<'_, f32>,
-    brightness: PyReadonlyArray1<'_, f32>,
-    contrast: PyReadonlyArray1<'_, f32>,
-    offset: PyReadonlyArray1<'_, f32>,
-    threads: usize,
-) -> PyResult<()> {
-    let mut out = writeable(out)?;
-    let &[count, channels, height, width] = out.shape() else {
-        return Err(PyTypeError::new_err("out must have 4 dimensions [B, C, H, W]"));
-    };
-    let shape = [count, channels, height, width];
-    if images.shape() != shape {
-        return Err(PyValueError::new_err("images and out must have the same shape"));
-    }
-    let changes = Changes {
-        theta: theta.as_slice()?,
-        brightness: brightness.as_slice()?,
-        contrast: contrast.as_slice()?,
-        offset: offset.as_slice()?,
-    };
-    let (from, to) = (images.as_slice()?, out.as_slice_mut()?);
-    detached(py, |watch| image::augment(from, to, shape, changes, threads, watch))?.map_err(
-        |error| match error {
-            AugmentError::Stopped(error) => stopped(error),
-            error @ AugmentError::Count { .. } => PyValueError::new_err(error.to_string()),
-        },
-    )
 }
 
 /// Decode one image file at its own size.
@@ -252,7 +197,7 @@ pub fn hash_files(
 }
 
 /// Borrows the caller's array for writing, or says what is wrong with it.
-fn writeable<'py>(out: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArray4<'py, f32>> {
+pub(crate) fn writeable<'py>(out: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArray4<'py, f32>> {
     let Ok(array) = out.cast::<PyArray4<f32>>() else {
         let found = match out.cast::<PyUntypedArray>() {
             Ok(array) => format!("a {}-dimensional array of {}", array.ndim(), array.dtype()),
@@ -277,14 +222,9 @@ fn decode_error(error: &image::ImageError) -> PyErr {
     ImageDecodeError::new_err(error.to_string())
 }
 
-fn batch_error(error: BatchError) -> PyErr {
+pub(crate) fn batch_error(error: BatchError) -> PyErr {
     match error {
         BatchError::Stopped(error) => stopped(error),
         error => PyValueError::new_err(error.to_string()),
     }
-}
-
-/// The watcher's own exception comes first, so this is only met should it ever be lost.
-fn stopped(error: Stopped) -> PyErr {
-    PyKeyboardInterrupt::new_err(error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Long calls without the interpreter's lock that still stop on Ctrl-C.
 
-use medfusion_core::parallel::Watch;
+use medfusion_core::parallel::{Stopped, Watch};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 /// Runs `work` without the interpreter's lock.
@@ -19,4 +20,9 @@ pub fn detached<T: Send, E: Send>(
         })
     });
     raised.map_or(Ok(result), Err)
+}
+
+/// The watcher's own exception comes first, so this is only met should it ever be lost.
+pub fn stopped(error: Stopped) -> PyErr {
+    PyKeyboardInterrupt::new_err(error.to_string())
 }

@@ -1,8 +1,6 @@
 //! Random changes of training images, in one pass: an affine map, then brightness and contrast.
 
-use thiserror::Error;
-
-use crate::parallel::{self, Stopped, Watch};
+use super::batch::{BatchError, Layout};
 
 /// How each image of a batch is changed.
 #[derive(Debug, Clone, Copy)]
@@ -14,79 +12,61 @@ pub struct Changes<'a> {
     pub brightness: &'a [f32],
     /// One an image: factor on the distance to the channel's mean.
     pub contrast: &'a [f32],
-    /// One a channel: mean / standard deviation that the image was normalised with.
-    pub offset: &'a [f32],
 }
 
-/// Arrays that don't fit each other.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum AugmentError {
-    /// An argument has the wrong number of values.
-    #[error("{what} has {found} values, not {wanted}")]
-    Count {
-        /// The argument.
-        what: &'static str,
-        /// Its values.
-        found: usize,
-        /// The values wanted.
-        wanted: usize,
-    },
-    /// The watcher asked to stop; the output is partly written.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
+/// How one image is changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    theta: &'a [f32],
+    brightness: f32,
+    contrast: f32,
+    layout: &'a Layout,
 }
 
-/// Writes changed images to `out`, both `[images, channels, height, width]`.
+impl<'a> Changes<'a> {
+    /// Refuses changes of another number of images.
+    pub(super) fn check(&self, images: usize) -> Result<(), BatchError> {
+        for (what, found, wanted) in [
+            ("theta", self.theta.len(), 6 * images),
+            ("brightness", self.brightness.len(), images),
+            ("contrast", self.contrast.len(), images),
+        ] {
+            if found != wanted {
+                return Err(BatchError::Changes { what, found, wanted });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn of(&self, position: usize, layout: &'a Layout) -> Change<'a> {
+        Change {
+            theta: &self.theta[6 * position..6 * position + 6],
+            brightness: self.brightness[position],
+            contrast: self.contrast[position],
+            layout,
+        }
+    }
+}
+
+/// Writes one changed image, normalised, to `out`, `[channels, height, width]`.
 ///
 /// Bilinear; beyond its border an image is continued by its reflection. The geometry is that of
 /// PyTorch's `affine_grid` and `grid_sample` (`padding_mode="reflection"`,
-/// `align_corners=False`). The result does not depend on the number of threads (0: all cores).
-///
-/// # Errors
-/// [`AugmentError`]: arguments that don't fit, or `watch` asked to stop.
-pub fn augment(
-    images: &[f32],
+/// `align_corners=False`).
+pub(super) fn change<T: Copy + Into<f32>>(
+    samples: &[T],
     out: &mut [f32],
-    [count, channels, height, width]: [usize; 4],
-    changes: Changes<'_>,
-    threads: usize,
-    watch: Watch<'_>,
-) -> Result<(), AugmentError> {
-    let plane = height * width;
-    let slot = channels * plane;
-    for (what, found, wanted) in [
-        ("images", images.len(), count * slot),
-        ("out", out.len(), count * slot),
-        ("theta", changes.theta.len(), 6 * count),
-        ("brightness", changes.brightness.len(), count),
-        ("contrast", changes.contrast.len(), count),
-        ("offset", changes.offset.len(), channels),
-    ] {
-        if found != wanted {
-            return Err(AugmentError::Count { what, found, wanted });
-        }
+    size: (usize, usize),
+    affine: &[(f32, f32)],
+    change: Change<'_>,
+) {
+    warp(samples, out, size, affine, change.theta);
+    let layout = change.layout;
+    for (channel, (mean, std)) in
+        out.chunks_exact_mut(size.0 * size.1).zip(layout.mean.iter().zip(&layout.std))
+    {
+        intensity(channel, change.brightness, change.contrast, narrow(mean / std));
     }
-    if count * slot == 0 {
-        return Ok(());
-    }
-    let work = images
-        .chunks_exact(slot)
-        .zip(out.chunks_exact_mut(slot))
-        .zip(changes.theta.chunks_exact(6))
-        .zip(changes.brightness.iter().zip(changes.contrast));
-    parallel::for_each(
-        work,
-        threads,
-        || (),
-        |(), (((image, out), theta), (&brightness, &contrast))| {
-            warp(image, out, (height, width), theta);
-            for (channel, &offset) in out.chunks_exact_mut(plane).zip(changes.offset) {
-                intensity(channel, brightness, contrast, offset);
-            }
-        },
-        watch,
-    )?;
-    Ok(())
 }
 
 /// A place along one axis: the sample before it, the one after it, the weight of the latter.
@@ -97,7 +77,13 @@ type Place = (usize, usize, f32);
     clippy::many_single_char_names,
     reason = "sides are far below 2^24; the names are those of the matrix"
 )]
-fn warp(image: &[f32], out: &mut [f32], (height, width): (usize, usize), theta: &[f32]) {
+fn warp<T: Copy + Into<f32>>(
+    samples: &[T],
+    out: &mut [f32],
+    (height, width): (usize, usize),
+    affine: &[(f32, f32)],
+    theta: &[f32],
+) {
     let &[a, b, c, d, e, f] = theta else { return };
     let plane = height * width;
     let (rows, columns) = (height as f32, width as f32);
@@ -108,12 +94,17 @@ fn warp(image: &[f32], out: &mut [f32], (height, width): (usize, usize), theta: 
             let (left, right, to_right) = reflected(a * x + b * y + c, width);
             let (upper, lower, to_lower) = reflected(d * x + e * y + f, height);
             let mut at = row * width + column;
-            for channel in image.chunks_exact(plane) {
-                let above =
-                    mix(channel[upper * width + left], channel[upper * width + right], to_right);
-                let below =
-                    mix(channel[lower * width + left], channel[lower * width + right], to_right);
-                out[at] = mix(above, below, to_lower);
+            let mut planes = samples.chunks_exact(plane).map(|channel| {
+                let of = |row: usize, column: usize| channel[row * width + column].into();
+                let above = mix(of(upper, left), of(upper, right), to_right);
+                let below = mix(of(lower, left), of(lower, right), to_right);
+                mix(above, below, to_lower)
+            });
+            let mut value = 0.0;
+            for &(factor, summand) in affine {
+                // One plane fills all channels.
+                value = planes.next().unwrap_or(value);
+                out[at] = value * factor + summand;
                 at += plane;
             }
         }
@@ -158,18 +149,20 @@ fn intensity(channel: &mut [f32], brightness: f32, contrast: f32, offset: f32) {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "computed in double precision")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SAME: [f32; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-
     fn changed(image: &[f32], size: (usize, usize), theta: [f32; 6]) -> Vec<f32> {
         let mut out = vec![0.0; image.len()];
-        let changes =
-            Changes { theta: &theta, brightness: &[1.0], contrast: &[1.0], offset: &[0.0] };
-        augment(image, &mut out, [1, 1, size.0, size.1], changes, 1, &mut || false)
-            .expect("the arrays fit");
+        let layout = Layout::new([1, size.0, size.1], vec![0.0], vec![1.0]).expect("it fits");
+        let changes = Changes { theta: &theta, brightness: &[1.0], contrast: &[1.0] };
+        change(image, &mut out, size, &[(1.0, 0.0)], changes.of(0, &layout));
         out
     }
 
@@ -195,12 +188,5 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, -f32::INFINITY, 1e38] {
             changed(&[1.0; 12], (3, 4), [bad, bad, bad, bad, bad, bad]);
         }
-    }
-
-    #[test]
-    fn wrong_counts_are_named() {
-        let changes = Changes { theta: &SAME, brightness: &[], contrast: &[1.0], offset: &[0.0] };
-        let error = augment(&[0.0], &mut [0.0], [1, 1, 1, 1], changes, 1, &mut || false);
-        assert_eq!(error, Err(AugmentError::Count { what: "brightness", found: 0, wanted: 1 }));
     }
 }

@@ -12,10 +12,10 @@ use crate::parallel::{self, Stopped, Watch};
 /// normalised: `(sample / largest sample - mean) / std`.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    height: usize,
-    width: usize,
-    mean: Vec<f64>,
-    std: Vec<f64>,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) mean: Vec<f64>,
+    pub(super) std: Vec<f64>,
 }
 
 /// A batch that can't be written.
@@ -55,6 +55,33 @@ pub enum BatchError {
         slots: usize,
         /// Paths given.
         paths: usize,
+    },
+    /// Samples of another size than the array's.
+    #[error(
+        "image {position} has {found} samples: the array asks for {channels} planes, or one, of \
+         {height} x {width}"
+    )]
+    Samples {
+        /// Position in the batch.
+        position: usize,
+        /// Samples given.
+        found: usize,
+        /// Channels of the array.
+        channels: usize,
+        /// Rows of the array.
+        height: usize,
+        /// Columns of the array.
+        width: usize,
+    },
+    /// Random changes with the wrong number of values.
+    #[error("{what} has {found} values, not {wanted}")]
+    Changes {
+        /// The argument.
+        what: &'static str,
+        /// Its values.
+        found: usize,
+        /// The values wanted.
+        wanted: usize,
     },
     /// The watcher asked to stop; the array is partly written.
     #[error(transparent)]
@@ -102,13 +129,13 @@ impl Layout {
     }
 
     /// Values of one image.
-    fn slot(&self) -> usize {
+    pub(super) fn slot(&self) -> usize {
         self.mean.len() * self.height * self.width
     }
 
     /// Factor and summand of each channel for samples up to `largest`.
     #[expect(clippy::cast_possible_truncation, reason = "computed in double precision")]
-    fn affine(&self, largest: f64) -> Vec<(f32, f32)> {
+    pub(super) fn affine(&self, largest: f64) -> Vec<(f32, f32)> {
         let pair =
             |(mean, std): (&f64, &f64)| ((1.0 / (largest * std)) as f32, (-mean / std) as f32);
         self.mean.iter().zip(&self.std).map(pair).collect()
@@ -117,7 +144,7 @@ impl Layout {
 
 /// Scratch memory of one thread.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     resizer: Resizer,
     grey8: Vec<u8>,
     grey16: Vec<u16>,
@@ -186,14 +213,16 @@ pub fn check_images<P: AsRef<Path> + Sync>(
 }
 
 fn write(image: &Image, layout: &Layout, out: &mut [f32], scratch: &mut Scratch) {
+    let affine = layout.affine(image.samples.largest());
+    let target = Target { out, height: layout.height, width: layout.width, affine: &affine };
+    resample(image, target, scratch);
+}
+
+/// Resamples an image into `target`, whose channels are those of `target.affine`.
+pub(super) fn resample(image: &Image, mut target: Target<'_>, scratch: &mut Scratch) {
     let Image { height, width, channels, samples } = image;
-    let to_grey = *channels == 3 && layout.mean.len() == 1;
+    let to_grey = *channels == 3 && target.affine.len() == 1;
     let size = (*height, *width, if to_grey { 1 } else { *channels });
-    let affine = layout.affine(match samples {
-        Samples::U8(_) => f64::from(u8::MAX),
-        Samples::U16(_) => f64::from(u16::MAX),
-    });
-    let mut target = Target { out, height: layout.height, width: layout.width, affine: &affine };
     match samples {
         Samples::U8(samples) if to_grey => {
             colour::luma(samples, &mut scratch.grey8);

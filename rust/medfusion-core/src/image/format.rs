@@ -143,6 +143,15 @@ impl Samples {
         }
     }
 
+    /// Returns the largest sample that this depth holds.
+    #[must_use]
+    pub fn largest(&self) -> f64 {
+        match self {
+            Self::U8(_) => f64::from(u8::MAX),
+            Self::U16(_) => f64::from(u16::MAX),
+        }
+    }
+
     /// Returns whether there are no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {

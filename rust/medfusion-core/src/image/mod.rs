@@ -11,19 +11,23 @@ mod error;
 mod file;
 mod format;
 mod jpeg;
+mod normalise;
 mod orientation;
 mod perceptual;
 mod png;
 mod resize;
+mod samples;
 mod tiff;
 mod unfilter;
 
-pub use augment::{AugmentError, Changes, augment};
+pub use augment::Changes;
 pub use batch::{BatchError, Failure, Layout, check_images, decode_batch};
 pub use error::ImageError;
 pub use file::{Header, probe_file, read_file};
 pub use format::{Format, MAX_BYTES, MAX_SIDE, decode, probe};
+pub use normalise::{Planes, normalise_batch};
 pub use perceptual::{perceptual_hash, perceptual_hashes};
+pub use samples::{Prepared, prepare_batch};
 
 /// The samples of an image, row by row, the channels of a pixel together.
 #[derive(Debug, Clone, PartialEq, Eq)]
