@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use medfusion_core::image::{self, BatchError, Image, Layout, Samples};
 use medfusion_core::{hash, likeness};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadonlyArray1, PyReadwriteArray4,
-    PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray4, PyArrayMethods, PyReadwriteArray4, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::{PyTypeError, PyValueError};
