@@ -184,4 +184,5 @@ def _flat(side: int) -> NDArray[np.float32]:
 
 def _bell(side: int) -> NDArray[np.float32]:
     place = (np.arange(side) - (side - 1) / 2) / (side * _SHARPNESS)
-    return np.exp(-0.5 * place**2).astype(np.float32)
+    bell: NDArray[np.float32] = np.exp(-0.5 * place**2).astype(np.float32)
+    return bell

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from medfusion import _rust, spec
 from medfusion.data import transforms
-from medfusion.data.patch_source import ClassRows, Path, PatchSource, open_source
+from medfusion.data.patch_source import ClassRows, PatchSource, Path, open_source
 from medfusion.data.transforms.base import SampleKey, describe
 from medfusion.data.transforms.gather import DisplacementField, Size, Step, moved
 from medfusion.data.transforms.random_change import RandomChange
@@ -24,6 +24,8 @@ from medfusion.spec.base import Spec
 
 VERSION = 1
 _BALANCE = 100
+_APART = 0.1
+"""Voxels that labels may lie beside their image: headers are rounded."""
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -270,7 +272,7 @@ class PatchSampler:
         changes = (self.patch, *self.transforms)
         for one, entry in zip(changes, record["transforms"], strict=True):
             if not isinstance(one, RandomChange):
-                steps += _value_steps(one.spec)
+                steps += one.steps
                 continue
             drawn = entry["drawn"]
             if not drawn:
@@ -293,12 +295,7 @@ class PatchSampler:
             mask = None
             if self._labels is not None:
                 mask = open_source(self._labels[position], labels=True)
-                if mask.volume.size != image.volume.size or mask.channels != 1:
-                    msg = (
-                        f"{describe(mask.volume)} has {mask.channels} x {mask.volume.size} voxels, "
-                        f"but its image {image.volume.size}: labels lie on the image's grid"
-                    )
-                    raise TransformError(msg)
+                _on_one_grid(image, mask)
             found = image, mask
         self._open[position] = found
         while len(self._open) > self._keep:
@@ -327,6 +324,25 @@ class PatchSampler:
         return out
 
 
+def _on_one_grid(image: PatchSource, mask: PatchSource) -> None:
+    name, size = describe(mask.volume), image.volume.size
+    if mask.volume.size != size or mask.channels != 1:
+        msg = (
+            f"{name} has {mask.channels} x {mask.volume.size} voxels, but its image {size}: labels "
+            "have one channel on the grid of the image"
+        )
+        raise TransformError(msg)
+    corners = np.array([[*np.unravel_index(at, (2, 2, 2)), 1] for at in range(8)], dtype=float)
+    corners[:, :3] *= np.array(size) - 1
+    apart = np.abs(corners @ (image.volume.affine - mask.volume.affine).T).max()
+    if apart > _APART * min(image.volume.spacing):
+        msg = (
+            f"{name} lies up to {apart:.3g} mm away from its image: resample it to the grid of the "
+            "image"
+        )
+        raise TransformError(msg)
+
+
 class _Plan(NamedTuple):
     matrix: NDArray[np.float64]
     field: DisplacementField | None
@@ -346,12 +362,11 @@ def _made(given: Any, position: int) -> Any:
             name = f"transform {position + 1}"
             text = problems.describe(error, spec.TransformChain, name, {})
             raise SpecError(text.replace("transforms.0.", "").replace("transforms.0", "")) from None
-    if isinstance(one, spec.Window | spec.Clip):
-        return _Fixed(one)
+    fixed = getattr(one, "spec", one)
+    if isinstance(fixed, spec.Window | spec.Clip):
+        return _Fixed(fixed, _value_steps(fixed))
     if isinstance(one, Spec):
         one = create(one)
-    if isinstance(getattr(one, "spec", None), spec.Window | spec.Clip):
-        return _Fixed(one.spec)
     if not isinstance(one, RandomChange) or isinstance(one, RandomPatch):
         msg = (
             f"transform {position + 1}, {given!r}, is not fused with the cutting of patches: give "
@@ -365,6 +380,7 @@ class _Fixed(NamedTuple):
     """A change of values without chance."""
 
     spec: spec.Window | spec.Clip
+    steps: list[Step]
 
 
 def _value_steps(given: spec.Window | spec.Clip) -> list[Step]:

@@ -50,12 +50,13 @@ def samples(volume: Volume) -> Samples:
     Raises:
         TransformError: Labels that are no whole numbers, or no voxels at all.
     """
-    array = volume.array.reshape(-1, *volume.array.shape[-3:])
+    array = volume.array
     if array.size == 0:
         msg = (
             f"{describe(volume)} has no voxels (shape {volume.array.shape}): check how it was read"
         )
         raise TransformError(msg)
+    array = array.reshape(-1, *array.shape[-3:])
     if array.dtype == np.bool_:
         array = array.view(np.uint8)
     if volume.labels and array.dtype.name not in _LABELS:

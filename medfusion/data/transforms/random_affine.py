@@ -88,7 +88,8 @@ def turn(degrees: Sequence[float]) -> NDArray[np.float64]:
     about_i = np.array([[1, 0, 0], [0, ci, -si], [0, si, ci]])
     about_j = np.array([[cj, 0, sj], [0, 1, 0], [-sj, 0, cj]])
     about_k = np.array([[ck, -sk, 0], [sk, ck, 0], [0, 0, 1]])
-    return about_k @ about_j @ about_i
+    turned: NDArray[np.float64] = about_k @ about_j @ about_i
+    return turned
 
 
 def shear(tangents: Sequence[float]) -> NDArray[np.float64]:

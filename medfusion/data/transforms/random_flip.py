@@ -65,6 +65,6 @@ class RandomFlip(RandomChange[spec.RandomFlip]):
         grid = self.geometry(drawn, volume.size, volume.spacing)
         if grid is None:
             return volume
-        axes = [-1 - "ijk".index(axis) for axis in drawn["axes"]]
+        axes = tuple(-1 - "ijk".index(axis) for axis in drawn["axes"])
         array = np.ascontiguousarray(np.flip(volume.array, axes))
         return volume.replace(array=array, affine=volume.affine @ grid.matrix)

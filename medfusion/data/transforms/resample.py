@@ -91,7 +91,7 @@ class Resample(VolumeTransform[spec.Resample]):
         try:
             grid = self.grid(volume.affine, volume.size)
             new = Grid(volume.affine, volume.size) if grid is None else grid
-            matrix = np.linalg.solve(volume.affine, new.affine)[:3]
+            matrix = np.linalg.solve(volume.affine, new.affine)[:3].astype(np.float64)
         except np.linalg.LinAlgError:
             msg = f"{describe(volume)} has voxels of no size: its affine can't be inverted"
             raise TransformError(msg) from None

@@ -1,12 +1,13 @@
 //! Linear interpolation between grids that are turned or sheared against each other.
 
-use super::grid::{Matrix, as_place, has_voxel, snapped};
+use super::grid::{Matrix, as_place, has_voxel};
 use super::prepare::Linear;
 use super::{Sample, Shape};
 use crate::intensity::Summary;
 use crate::parallel::{self, Stopped, Watch};
 
 /// Makes the new volumes voxel by voxel, clips them, and measures each of their slices.
+#[expect(clippy::too_many_arguments, reason = "two arrays with their shapes")]
 pub(super) fn resample<T: Sample>(
     input: &[T],
     from: Shape,
@@ -51,7 +52,7 @@ impl<T: Sample> Old<'_, T> {
         for (i, out) in out.iter_mut().enumerate() {
             let mut place = [0.0; 3];
             for axis in 0..3 {
-                place[axis] = snapped(start[axis] + matrix[axis][0] * as_place(i));
+                place[axis] = start[axis] + matrix[axis][0] * as_place(i);
             }
             *out = match outside {
                 Some(value) if (0..3).any(|axis| !has_voxel(place[axis], last[axis])) => value,
@@ -74,7 +75,7 @@ impl<T: Sample> Old<'_, T> {
         for axis in 0..3 {
             let inside = place[axis].clamp(0.0, last[axis]);
             before[axis] = inside as usize;
-            weight[axis] = (inside - before[axis] as f64) as f32;
+            weight[axis] = (inside - as_place(before[axis])) as f32;
             // At a centre or at the border the voxel after it has no say, not even as a NaN.
             if weight[axis] == 0.0 {
                 step[axis] = 0;
