@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data import leakage
+from medfusion.data import leakage, likeness
 from medfusion.data.numbers import are_numbers, to_numbers
 from medfusion.data.split import SPLITS
 from medfusion.spec.data import ColumnSplit
@@ -29,6 +29,8 @@ ROWS = 50
 SMALL_CLASS = 10
 RARE_CLASS = 0.05
 MOSTLY_MISSING = 0.5
+LOOKED_AT = 20_000
+"""Images that are compared by their looks; each is decoded for it."""
 _ID_ROWS = 20
 _NAMED = 5
 _DATE = re.compile(
@@ -69,6 +71,7 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _unused_leaks(cohort),
         _images_across_splits(cohort),
         _images_within_splits(cohort),
+        _alike_across_splits(cohort),
         _unreadable(cohort),
         _constant(cohort),
         _missing(cohort),
@@ -169,6 +172,46 @@ def _images_within_splits(cohort: Cohort) -> Check:
     shown = "; ".join(_pair(cohort, rows) for rows in within[:_NAMED])
     message = f"{len(within)} image(s) occur more than once in a split: {shown}"
     return Check(name, "WARN", message, len(within), _ids(cohort, [r for s in within for r in s]))
+
+
+def _alike_across_splits(cohort: Cohort) -> Check:
+    name = "images that look alike across splits"
+    if len(set(cohort.split)) < 2:
+        return Check(name, "PASS", "there is only one split")
+    first: dict[str, tuple[int, str]] = {}
+    for view, contents in cohort.files.hashes.items():
+        for row, (content, path) in enumerate(zip(contents, cohort.files.paths[view], strict=True)):
+            if content is not None and path is not None:
+                first.setdefault(content, (row, path))
+    # Test and validation first: where not all can be looked at, training rows are left out.
+    order = {split: place for place, split in enumerate(reversed(SPLITS))}
+    images = sorted(first.values(), key=lambda image: order[str(cohort.split[image[0]])])
+    looked = images[:LOOKED_AT]
+    scope = (
+        f"{len(looked)} images" if looked == images else f"{len(looked)} of {len(images)} images"
+    )
+    across = [
+        pair
+        for pair in likeness.near_duplicates([path for _, path in looked])
+        if cohort.split[looked[pair.first][0]] != cohort.split[looked[pair.second][0]]
+    ]
+    measure = (
+        f"perceptual hashes within {likeness.BITS} of 64 bits, and thumbnails that correlate "
+        f"by {likeness.CORRELATION} or more"
+    )
+    if not across:
+        message = f"no image looks like one of another split: {scope}, {measure}"
+        return Check(name, "PASS", message)
+    rows = [(looked[pair.first][0], looked[pair.second][0]) for pair in across]
+    shown = "; ".join(
+        f"{_pair(cohort, both)} ({pair.correlation:.3f})"
+        for both, pair in zip(rows[:_NAMED], across, strict=False)
+    )
+    message = (
+        f"{len(across)} pair(s) of images in different splits look alike: {shown}. Look at them; "
+        f"copies of one image belong in one group ({scope}, {measure})"
+    )
+    return Check(name, "WARN", message, len(across), _ids(cohort, [r for b in rows for r in b]))
 
 
 def _pair(cohort: Cohort, rows: Sequence[int]) -> str:

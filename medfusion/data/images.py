@@ -1,7 +1,8 @@
 """Image files as arrays: one at its own size, or many into one normalised batch.
 
-PNG, JPEG and TIFF (1 to 16 bits) are read by the Rust core; what a file is, its bytes say, never its
-name. Alpha is dropped, palettes are expanded, and the EXIF orientation is honoured.
+PNG, JPEG and TIFF (1 to 16 bits) and DICOM files of one frame (as shown: 8 bits) are read by the
+Rust core; what a file is, its bytes say, never its name. Alpha is dropped, palettes are expanded,
+and the EXIF orientation is honoured.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read one image file at its own size.
 
     Args:
-        path: A PNG, JPEG or TIFF file.
+        path: A PNG, JPEG or TIFF file, or a DICOM file of one frame, which is rescaled and
+            windowed as for a screen.
 
     Returns:
         `[H, W, C]`, uint8 or uint16; C is 1 (grey) or 3 (RGB).

@@ -147,23 +147,27 @@ def _sizes(files: list[str]) -> dict[str, int]:
 
 
 def _volumes(files: list[str]) -> dict[str, int]:
-    """Count NIfTI files by what they hold."""
-    from medfusion.data.display import times
-
-    kinds: collections.Counter[str] = collections.Counter()
+    """Count NIfTI files by what they hold; sizes that differ are shown from least to largest."""
     if not files:
         return {}
+    from medfusion.data.display import times
     from medfusion.data.nifti import nifti_facts
 
+    shapes: dict[str, list[tuple[int, ...]]] = collections.defaultdict(list)
+    kinds: dict[str, int] = {}
     for file in files[:NIFTI_LOOKED_INTO]:
         try:
             facts = nifti_facts(file)
         except InputError:
-            kinds["that cannot be read"] += 1
-        else:
-            size = " x ".join(map(str, facts["shape"]))
-            spacing = times(facts["spacing"])
-            kinds[f"{size}, {facts['dtype']}, {spacing} mm, {facts['orientation']}"] += 1
+            kinds["that cannot be read"] = kinds.get("that cannot be read", 0) + 1
+            continue
+        spacing = times(facts["spacing"])
+        kind = f"{facts['dtype']}, {spacing} mm, {facts['orientation']}"
+        shapes[f"{len(facts['shape'])}{kind}"].append(tuple(facts["shape"]))
+    for kind, found in sorted(shapes.items(), key=lambda item: -len(item[1]))[:LISTED]:
+        ends = [(min(lengths), max(lengths)) for lengths in zip(*found, strict=True)]
+        size = " x ".join(str(low) if low == high else f"{low}-{high}" for low, high in ends)
+        kinds[f"{size}, {kind[1:]}"] = len(found)
     if len(files) > NIFTI_LOOKED_INTO:
         kinds["not looked into"] = len(files) - NIFTI_LOOKED_INTO
-    return dict(kinds.most_common(LISTED))
+    return kinds

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from medfusion.data import Cohort, leakage
 from medfusion.data.checks import run_checks
+from medfusion.data.likeness import near_duplicates
 
 VIEW = {"photo": {"column": "image", "size": [16, 16], "channels": 1}}
 BINARY = ("no", "yes")
@@ -229,7 +231,7 @@ def test_a_clean_cohort_passes_everything(plain, experiment):
     plain(200)
     cohort = Cohort.load(experiment(numeric=["age"], categorical=["sex"]))
     assert [check.name for check in cohort.checks if check.outcome != "PASS"] == []
-    assert len({check.name for check in cohort.checks}) == len(cohort.checks) == 13
+    assert len({check.name for check in cohort.checks}) == len(cohort.checks) == 14
 
 
 def test_hostile_names_pass_through(plain, experiment):
@@ -237,3 +239,59 @@ def test_hostile_names_pass_through(plain, experiment):
     plain(60, **{name: ["=cmd()", "<b>"] * 30})
     cohort = Cohort.load(experiment(categorical=[name]))
     assert cohort.summary()["table1"][0]["levels"] == ["<b>", "=cmd()"]
+
+
+def picture(seed, side=96):
+    """Blobs of several sizes, as a lesion or an organ has."""
+    rng, (y, x) = np.random.default_rng(seed), np.mgrid[:side, :side] / side
+    total = np.zeros((side, side))
+    for _ in range(8):
+        centre, width = rng.random(2), rng.uniform(0.05, 0.4)
+        total += rng.normal() * np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / width**2)
+    total = (total - total.min()) / np.ptp(total)
+    return Image.fromarray((40 + 180 * total).astype(np.uint8))
+
+
+def test_images_that_look_alike(experiment, plain, tmp_path):
+    names = [f"{row}.png" for row in range(60)]
+    for row, name in enumerate(names):
+        picture(row).save(tmp_path / name)
+    plain(60, image=names)
+    exp = experiment(images=VIEW)
+    clean = Cohort.load(exp)
+    check = outcome(clean, "images that look alike across splits")
+    assert (check.outcome, check.count) == ("PASS", 0)
+    assert "60 images" in check.message
+    train, test = (int(clean.rows(split)[0]) for split in ("train", "test"))
+    copies = [
+        picture(train).resize((48, 48), Image.Resampling.BICUBIC),
+        picture(train).point(lambda level: 1.1 * level + 5),
+        picture(train).crop((1, 1, 95, 95)),
+    ]
+    for copy in copies:
+        copy.save(tmp_path / names[test])
+        check = outcome(Cohort.load(exp), "images that look alike across splits")
+        assert (check.outcome, check.count) == ("WARN", 1)
+        assert set(check.rows) == {clean.ids[train], clean.ids[test]}
+        assert clean.ids[test] in check.message
+    # In one split it is no leak; images of one level are like no other.
+    picture(train).resize((48, 48)).save(tmp_path / names[int(clean.rows("train")[1])])
+    for row in (test, int(clean.rows("val")[0])):
+        Image.fromarray(np.full((96, 96), 60 + row, np.uint8)).save(tmp_path / names[row])
+    check = outcome(Cohort.load(exp), "images that look alike across splits")
+    assert check.outcome == "PASS"
+
+
+def test_few_images_of_many_are_looked_at(monkeypatch, experiment, plain, tmp_path):
+    names = [f"{row}.png" for row in range(60)]
+    for row, name in enumerate(names):
+        picture(row).save(tmp_path / name)
+    plain(60, image=names)
+    monkeypatch.setattr("medfusion.data.checks.LOOKED_AT", 40)
+    check = outcome(Cohort.load(experiment(images=VIEW)), "images that look alike across splits")
+    assert "40 of 60 images" in check.message
+
+
+def test_different_lesions_do_not_look_alike(shared_data):
+    files = sorted(str(path) for path in (shared_data / "skin_ham" / "images").glob("*.jpg"))[::2]
+    assert near_duplicates(files) == []

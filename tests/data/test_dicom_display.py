@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
+from medfusion import _rust
 from medfusion.data.dicom.file import (
     DicomFallbackWarning,
     decode_dicom,
@@ -16,7 +17,8 @@ from medfusion.data.dicom.file import (
     display_image,
     read_dicom,
 )
-from medfusion.errors import VolumeReadError
+from medfusion.data.images import read_image
+from medfusion.errors import ImageReadError, VolumeReadError
 
 
 @pytest.fixture(scope="module")
@@ -301,3 +303,20 @@ def test_big_endian_files_give_what_pydicom_gives(save, dicom_files):
     ours, theirs = read_dicom(path), pydicom.dcmread(path).pixel_array
     assert ours.dtype == theirs.dtype
     assert ours.tobytes() == theirs.tobytes()
+
+
+def test_a_dicom_file_of_one_frame_is_an_image_of_a_cohort(save, ct, dicom_files, tmp_path):
+    path = save(ct(WindowCenter=40, WindowWidth=400))
+    np.testing.assert_array_equal(read_image(path)[..., 0], display_image(path))
+    out = np.empty((1, 1, 15, 20), np.float32)
+    assert _rust.decode_images([path], out, [0.0], [1.0]) == []
+    np.testing.assert_allclose(out[0, 0], display_image(path) / 255, atol=1e-6)
+    assert _rust.probe_image(path) == (15, 20, 1, 8)
+    colour = save(dicom_files.dataset(dicom_files.smooth((6, 7, 3))))
+    assert read_image(colour).shape == (6, 7, 3)
+    with pytest.raises(ImageReadError, match="it has 4 frames: read it as a volume"):
+        read_image(save(dicom_files.enhanced()))
+    cut = tmp_path / "cut"
+    cut.write_bytes(Path(save(ct())).read_bytes()[:-9])
+    with pytest.raises(ImageReadError, match="DICOM file is truncated"):
+        read_image(cut)

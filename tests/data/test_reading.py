@@ -181,3 +181,13 @@ def test_kinds(shared_data, nifti, write_slice, write_image):
     assert kind_of(shared_data / "nifti_orient" / "nibabel" / "test.mgz") == "nifti"
     with pytest.raises(InputError, match="No such file"):
         kind_of("none")
+
+
+def test_a_tiff_image_is_one_slice(tmp_path):
+    import PIL.Image
+
+    grey = np.arange(35, dtype=np.uint16).reshape(5, 7) * 900
+    PIL.Image.fromarray(grey).save(tmp_path / "grey.tif")
+    volume = read_volume(tmp_path / "grey.tif", dtype="native")
+    assert volume.source.format == "TIFF"
+    np.testing.assert_array_equal(volume.array, grey[None])

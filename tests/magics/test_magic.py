@@ -1,10 +1,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from medfusion import Experiment
+from medfusion.data.phantom import png
 from medfusion.magics import load_ipython_extension, unload_ipython_extension
 from medfusion.runs import RunFolder, process
 
@@ -160,3 +162,16 @@ def test_loading_imports_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("write_png")
+def test_data_inspect_shows_a_picture(shell):
+    result = shell.run_cell("found = %medfusion data inspect grey.png\nfound")
+    bundle = result.result._repr_mimebundle_()
+    assert 'src="data:image/png;base64,' in bundle["text/html"]
+    assert "8x9 pixels" in bundle["text/plain"]
+
+
+@pytest.fixture
+def write_png(tmp_path):
+    (tmp_path / "grey.png").write_bytes(png.encode(np.zeros((8, 9), np.uint8)))

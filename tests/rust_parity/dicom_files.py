@@ -159,6 +159,7 @@ def kinds():
         "implicit": dataset(grey16, syntax=ImplicitVRLittleEndian, stored=12),
         "big": dataset(signed, syntax=ExplicitVRBigEndian),
         "deflated": dataset(grey16, syntax=DeflatedExplicitVRLittleEndian),
+        "deflated frames": dataset(two, syntax=DeflatedExplicitVRLittleEndian),
         "rgb": dataset(rgb),
         "bits": bits,
         "palette": palette,

@@ -160,9 +160,9 @@ def transformed(values, step, marker=0xC1, restart=0):
         for (_, size, bits), *others in coded[at : at + length]:
             writer.put(*first_codes[size])
             writer.put(bits, size)
-            for symbol, size, bits in others:
+            for symbol, length_of_bits, rest_bits in others:
                 writer.put(*rest_codes[symbol])
-                writer.put(bits, size)
+                writer.put(rest_bits, length_of_bits)
         content += writer.finish()
     return content + b"\xff\xd9"
 

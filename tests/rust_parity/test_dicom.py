@@ -178,7 +178,7 @@ def test_frames_as_integers(kinds):
 
 
 def test_some_frames(kinds):
-    for name in ("frames", "rle", "enhanced"):
+    for name in ("frames", "rle", "enhanced", "deflated frames"):
         pixels = _rust.read_dicom_pixels(kinds[name])
         np.testing.assert_array_equal(
             _rust.read_dicom_pixels(kinds[name], [1, 0, 1]), pixels[[1, 0, 1]]

@@ -13,7 +13,7 @@ from medfusion.errors import TransformError
 
 LIMIT = 8 << 30
 """Largest result in bytes: a slip in a spacing must not take the machine down."""
-_SIDE = 1 << 24
+_SIDE = 65_536
 _NATIVE = frozenset(np.dtype(name) for name in ("float32", "uint8", "int16", "uint16", "int32"))
 _WIDER = {"bool": "uint8", "int8": "int16"}
 
@@ -35,7 +35,7 @@ def target(out: NDArray[Any] | None, shape: Sequence[int], dtype: DTypeLike) -> 
         text = " x ".join(str(length) for length in shape)
         msg = (
             f"the result would have {text} voxels, {size / 2**30:.3g} GiB: at most "
-            f"{LIMIT >> 30} GiB are made. Ask for a larger spacing (in mm) or a smaller size (in "
+            f"{LIMIT >> 30} GiB and {_SIDE} a side are made. Ask for a larger spacing (in mm) or a smaller size (in "
             "voxels), along i, j, k"
         )
         raise TransformError(msg)

@@ -47,7 +47,7 @@ class Pipeline:
     Of several volumes (image and mask), changes of the grid take all alike, labels by the nearest
     voxel; changes of values take each volume for itself and leave labels alone. A resampling and
     what may stand around it (`Orient`; `Window` or `Clip`; `ZScore` or `MinMax`) runs as one pass
-    over the voxels, equal to the single steps within rounding (relative 1e-5).
+    over the voxels, equal to the single steps within rounding (1e-6 of the largest value).
 
     Args:
         transforms: Transforms, specs, or mappings with a `kind`; or a YAML text with such a list.
@@ -151,6 +151,7 @@ class Pipeline:
             threads: 0 for all cores.
         """
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        given: Sequence[Volume | Mapping[str, Volume]] = volumes
         workers = min(threads or cores or 1, max(len(volumes), 1))
         drawn: Sequence[SampleKey | None] = keys if keys is not None else [None] * len(volumes)
         if len(drawn) != len(volumes):
@@ -158,10 +159,12 @@ class Pipeline:
             raise TransformError(msg)
         if workers == 1:
             return [
-                self.apply(one, key=key, threads=1) for one, key in zip(volumes, drawn, strict=True)
+                self.apply(one, key=key, threads=1) for one, key in zip(given, drawn, strict=True)
             ]
         with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(lambda v, k: self.apply(v, key=k, threads=1), volumes, drawn))
+            return list(
+                pool.map(lambda one, key: self.apply(one, key=key, threads=1), given, drawn)
+            )
 
     @classmethod
     def replay(
@@ -309,7 +312,7 @@ def _spec(given: Mapping[str, Any], position: int) -> Spec:
         return TransformChain.model_validate({"transforms": [given]}).transforms[0]
     except ValidationError as error:
         text = problems.describe(error, TransformChain, f"transform {position + 1}", {})
-        raise SpecError(text.replace("transforms.0.", "").replace("transforms.0", "")) from None
+        raise SpecError(text.replace("transforms.0.", "").replace("transforms.0: ", "")) from None
 
 
 def _load() -> None:

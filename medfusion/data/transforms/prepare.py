@@ -117,6 +117,8 @@ def _fused(
         per_item=scale is not None and scale.spec.per_channel and volume.axes == "CDHW",
         threads=threads,
     )
+    if any(not (np.isfinite(one) and np.isfinite(two)) for one, two in measured):
+        return None  # the single step says what is wrong
     plain = scale is None and not isinstance(cut, Window)
     units = volume.units if plain else ""
     made = volume.replace(array=result, affine=new.affine, units=units)

@@ -48,7 +48,7 @@ class MinMax(VolumeTransform[spec.MinMax]):
         """Return the scaled volume; see `VolumeTransform.__call__`."""
         lines = []
         for low, high in zip(fitted["low"], fitted["high"], strict=True):
-            width = float(np.float32(high) - np.float32(low)) or 1.0
+            width = _width(low, high) or 1.0
             lines.append({"subtract": low, "divide": width, **_end(self.spec.low, self.spec.high)})
         return rescaled(volume, lines, out=out, threads=threads)
 
@@ -137,7 +137,7 @@ class Percentile(VolumeTransform[spec.Percentile]):
         """Return the scaled volume; see `VolumeTransform.__call__`."""
         lines = []
         for lower, upper in zip(fitted["lower"], fitted["upper"], strict=True):
-            width = float(np.float32(upper) - np.float32(lower))
+            width = _width(lower, upper)
             if width == 0 and not self.spec.clip:
                 msg = (
                     f"both percentiles of {describe(volume)} are {lower:g}: there is no line through "
@@ -222,7 +222,13 @@ def _indices(volume: Volume, per_channel: bool) -> list[Any]:
 
 
 def _end(low: float, high: float) -> dict[str, float]:
-    return {"multiply": float(np.float32(high) - np.float32(low)), "add": low}
+    return {"multiply": _width(low, high), "add": low}
+
+
+def _width(low: float, high: float) -> float:
+    # As the core subtracts: in single precision.
+    with np.errstate(over="ignore"):
+        return float(np.float32(high) - np.float32(low))
 
 
 def _found(found: Any, volume: Volume) -> Any:

@@ -28,7 +28,7 @@ create_exception!(
 /// is the same for any number of threads.
 ///
 /// Args:
-///     paths: Files, PNG, JPEG or TIFF.
+///     paths: Files, PNG, JPEG, TIFF or DICOM of one frame.
 ///     out: C-contiguous float32 `[B, C, H, W]`, B the number of paths, C 1 or 3.
 ///     mean: One per channel, of samples scaled to 0..1.
 ///     std: One per channel.

@@ -70,7 +70,8 @@ fn orient<T: Element + Copy + Send + Sync>(
 ///     threads: 0 for all cores; the result is the same for any number.
 ///
 /// Returns:
-///     For each item what was measured: mean and standard deviation, or lowest and highest value.
+///     For each item what was measured: mean and standard deviation (NaN where no value is
+///     finite), or lowest and highest value (infinite there).
 ///
 /// Raises:
 ///     TypeError: An argument is not such an array.
@@ -120,6 +121,7 @@ pub fn resample_volume(
         Ok(found
             .iter()
             .filter_map(|summary| match normalise {
+                Normalise::ZScore if summary.count == 0 => Some((f64::NAN, f64::NAN)),
                 Normalise::ZScore => Some((summary.mean, summary.deviation())),
                 Normalise::MinMax(..) => Some((summary.low.into(), summary.high.into())),
                 Normalise::Nothing | Normalise::Range(..) => None,

@@ -97,6 +97,10 @@ impl Frames {
         if source.size_is_known() {
             return Ok(None);
         }
+        if *available > FREE {
+            let reason = format!("{available} bytes of pixels in a deflated data set");
+            return Err(DicomError::Limit(reason));
+        }
         source.seek(*offset)?;
         let content = source.take(usize::try_from(*available).unwrap_or(usize::MAX))?.to_vec();
         (*offset, *available) = (0, content.len() as u64);
@@ -385,11 +389,17 @@ fn pixels(
     wanted: Option<&[usize]>,
     mut scratch: Scratch,
 ) -> Result<Pixels, DicomError> {
+    let content;
     let (object, mut source) = parse(source)?;
     let mut frames = Frames::find(&object, &mut source, true)?;
     let all: Vec<usize> = (0..frames.count).collect();
     let picked = wanted.unwrap_or(&all);
     let bytes = frames.check_size(picked.len(), !source.size_is_known())?;
+    // Frames in any order can't be taken from a stream.
+    content = if wanted.is_some() { frames.content(&mut source)? } else { None };
+    if let Some(content) = &content {
+        source = Source::slice(content);
+    }
     let bytes = usize::try_from(bytes).map_err(|_| DicomError::OutOfMemory(bytes))?;
     let Format { rows, columns, samples, kind, frames: declared, .. } = frames.format;
     let mut values = Vec::new();

@@ -26,7 +26,9 @@ pub(super) struct Source<'a> {
     input: Input<'a>,
     /// Bytes of the whole, where known before it is read.
     size: Option<u64>,
+    /// Memory, of which the first `filled` bytes are content.
     window: Vec<u8>,
+    filled: usize,
     /// Place of the window's first byte.
     start: u64,
     /// The next byte, within the window.
@@ -37,12 +39,12 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// A file from its first byte; the window reuses the memory of `window`.
-    pub fn file(file: &'a File, size: u64, mut window: Vec<u8>, first: usize) -> Self {
-        window.clear();
+    pub fn file(file: &'a File, size: u64, window: Vec<u8>, first: usize) -> Self {
         Self {
             input: Input::File(file),
             size: Some(size),
             window,
+            filled: 0,
             start: 0,
             at: 0,
             piece: first.max(FIRST),
@@ -55,6 +57,7 @@ impl<'a> Source<'a> {
             input: Input::Slice(bytes),
             size: Some(bytes.len() as u64),
             window: Vec::new(),
+            filled: 0,
             start: 0,
             at: 0,
             piece: FIRST,
@@ -79,6 +82,7 @@ impl<'a> Source<'a> {
             input: Input::Inflate(Box::new(DeflateDecoder::new(rest))),
             size: None,
             window: Vec::new(),
+            filled: 0,
             start: 0,
             at: 0,
             piece: FIRST,
@@ -102,27 +106,28 @@ impl<'a> Source<'a> {
 
     /// Makes `count` bytes available, or returns how many fewer there are at the end.
     fn need(&mut self, count: usize) -> Result<usize, DicomError> {
-        while self.window.len() - self.at < count {
+        while self.filled - self.at < count {
             // At the end the window is kept: the frames of a small file are all in it.
-            if self.size.is_some_and(|size| self.start + self.window.len() as u64 >= size) {
+            if self.size.is_some_and(|size| self.start + self.filled as u64 >= size) {
                 break;
             }
-            let missing = count - (self.window.len() - self.at);
+            let missing = count - (self.filled - self.at);
             if self.read(missing)? == 0 {
                 break;
             }
         }
-        Ok((self.window.len() - self.at).min(count))
+        Ok((self.filled - self.at).min(count))
     }
 
     /// Reads at least `wanted` bytes where there are so many, and returns how many were read.
     fn read(&mut self, wanted: usize) -> Result<usize, DicomError> {
         if self.at > 0 {
-            self.window.drain(..self.at);
+            self.window.copy_within(self.at..self.filled, 0);
+            self.filled -= self.at;
             self.start += self.at as u64;
             self.at = 0;
         }
-        let end = self.start + self.window.len() as u64;
+        let end = self.start + self.filled as u64;
         let left = usize::try_from(self.size().saturating_sub(end)).unwrap_or(usize::MAX);
         if left == 0 && self.size.is_none() {
             return Err(DicomError::Limit(format!(
@@ -135,27 +140,28 @@ impl<'a> Source<'a> {
         let limit = if self.size.is_some() { wanted } else { wanted.min(LARGEST) };
         let count = limit.max(self.piece).min(left);
         self.piece = (self.piece * 4).min(LARGEST);
-        let before = self.window.len();
-        match &mut self.input {
+        let until = self.filled + count;
+        if until > self.window.len() {
+            // Once per thread and size: the memory goes from file to file.
+            let more = until - self.window.len();
+            self.window.try_reserve(more).map_err(|_| DicomError::OutOfMemory(more as u64))?;
+            self.window.resize(until, 0);
+        }
+        let space = &mut self.window[self.filled..until];
+        let found = match &mut self.input {
             Input::Slice(bytes) => {
                 let from = usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
-                self.window.extend_from_slice(&bytes[from..from + count.min(bytes.len() - from)]);
+                let found = count.min(bytes.len() - from);
+                space[..found].copy_from_slice(&bytes[from..from + found]);
+                found
             }
-            Input::File(file) => {
-                self.window
-                    .try_reserve(count)
-                    .map_err(|_| DicomError::OutOfMemory(count as u64))?;
-                let reader: &File = file;
-                reader.take(count as u64).read_to_end(&mut self.window)?;
-            }
+            Input::File(file) => fill(file, space)?,
             Input::Inflate(decoder) => {
-                decoder
-                    .take(count as u64)
-                    .read_to_end(&mut self.window)
-                    .map_err(|error| inflate_error(&error, end))?;
+                fill(decoder, space).map_err(|error| inflate_error(&error, end))?
             }
-        }
-        Ok(self.window.len() - before)
+        };
+        self.filled += found;
+        Ok(found)
     }
 
     /// Returns the next `count` bytes without taking them; fewer at the end.
@@ -186,7 +192,7 @@ impl<'a> Source<'a> {
             if matches!(self.input, Input::Inflate(_)) {
                 return Err(DicomError::Unsupported("compressed frames in deflate".to_owned()));
             }
-            self.window.clear();
+            self.filled = 0;
             self.at = 0;
             self.start = position;
         }
@@ -195,7 +201,7 @@ impl<'a> Source<'a> {
 
     /// Passes over `count` bytes, and returns whether there were so many.
     pub fn skip(&mut self, count: u64) -> Result<bool, DicomError> {
-        let ready = (self.window.len() - self.at) as u64;
+        let ready = (self.filled - self.at) as u64;
         if count <= ready {
             self.at += usize::try_from(count).unwrap_or(usize::MAX);
             return Ok(true);
@@ -203,7 +209,7 @@ impl<'a> Source<'a> {
         if let Some(size) = self.size {
             let target = self.position().saturating_add(count);
             let reached = target.min(size);
-            self.window.clear();
+            self.filled = 0;
             self.at = 0;
             self.start = reached;
             if let Input::File(file) = &mut self.input {
@@ -228,6 +234,20 @@ impl<'a> Source<'a> {
     pub fn into_window(self) -> Vec<u8> {
         self.window
     }
+}
+
+/// Reads until the memory is full or the content ends.
+fn fill(mut reader: impl Read, space: &mut [u8]) -> io::Result<usize> {
+    let mut found = 0;
+    while found < space.len() {
+        match reader.read(&mut space[found..]) {
+            Ok(0) => break,
+            Ok(count) => found += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 fn inflate_error(error: &io::Error, offset: u64) -> DicomError {

@@ -29,7 +29,7 @@ pub enum ImageError {
         bytes: u64,
     },
     /// The first bytes are those of another format, or of none that is known.
-    #[error("{found}: only PNG, JPEG and TIFF images are read")]
+    #[error("{found}: only PNG, JPEG, TIFF and DICOM images are read")]
     UnknownFormat {
         /// What the first bytes look like.
         found: &'static str,

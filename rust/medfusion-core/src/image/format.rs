@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Image, ImageError, Samples, jpeg, orientation, png, tiff};
+use super::{Image, ImageError, Samples, dicom, jpeg, orientation, png, tiff};
 
 /// The largest height and width, in pixels.
 pub const MAX_SIDE: usize = 16_384;
@@ -19,6 +19,8 @@ pub enum Format {
     Jpeg,
     /// TIFF 6.0 and BigTIFF.
     Tiff,
+    /// DICOM (PS3.10) with one frame.
+    Dicom,
 }
 
 impl fmt::Display for Format {
@@ -27,6 +29,7 @@ impl fmt::Display for Format {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::Tiff => "TIFF",
+            Self::Dicom => "DICOM",
         })
     }
 }
@@ -43,12 +46,11 @@ pub(super) struct Header {
 }
 
 /// First bytes of formats that people take for images, so that the message can name them.
-const OTHERS: [(usize, &[u8], &str); 7] = [
+const OTHERS: [(usize, &[u8], &str); 6] = [
     (0, b"GIF8", "a GIF file"),
     (0, b"BM", "a BMP file"),
     (8, b"WEBP", "a WebP file"),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
-    (128, b"DICM", "a DICOM file"),
     (0, b"\x1f\x8b", "a gzip file"),
     (0, b"PK\x03\x04", "a zip file"),
 ];
@@ -66,6 +68,9 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, ImageError> {
     }
     if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic)) {
         return Ok(Format::Tiff);
+    }
+    if bytes.get(128..132) == Some(b"DICM") {
+        return Ok(Format::Dicom);
     }
     let known = OTHERS.iter().find(|(offset, magic, _)| {
         bytes.get(*offset..).is_some_and(|rest| rest.starts_with(magic))
@@ -109,6 +114,7 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
         Format::Png => png::decode(bytes)?,
         Format::Jpeg => jpeg::decode(bytes)?,
         Format::Tiff => tiff::decode(bytes)?,
+        Format::Dicom => dicom::decode(bytes)?,
     };
     Ok(orientation::apply(image, orientation))
 }
@@ -123,6 +129,7 @@ pub fn probe(bytes: &[u8]) -> Result<super::Header, ImageError> {
         Format::Png => png::probe(bytes)?,
         Format::Jpeg => jpeg::probe(bytes)?,
         Format::Tiff => tiff::probe(bytes)?,
+        Format::Dicom => dicom::probe(bytes)?,
     };
     let turned = orientation::swaps_sides(header.orientation);
     Ok(super::Header {

@@ -7,6 +7,7 @@ mod augment;
 mod batch;
 mod chunks;
 mod colour;
+mod dicom;
 mod error;
 mod file;
 mod format;

@@ -36,8 +36,8 @@ const MAX_ENTRIES: usize = 1 << 24;
 
 /// Writes equalised slices, 0 to 1; `size` is their rows and columns.
 ///
-/// Levels, clipping, the tables and the interpolation between them are those of OpenCV's
-/// `createCLAHE`, whose result is `round(value * (bins - 1))`. A slice whose sides are not whole
+/// Levels, clipping, the tables and the interpolation between them are those of `createCLAHE`
+/// in `OpenCV`, whose result is `round(value * (bins - 1))`. A slice whose sides are not whole
 /// numbers of tiles is continued by its reflection. NaN counts as the lowest level and stays NaN.
 ///
 /// # Errors
@@ -95,7 +95,6 @@ struct Slice {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::cast_possible_wrap,
     reason = "levels, pixels and tiles are small whole numbers, clamped before they are cut"
 )]
 impl Slice {
@@ -189,17 +188,14 @@ fn limit(histogram: &mut [usize], most: usize) {
         *bin = (*bin).min(most);
     }
     let bins = histogram.len();
-    let (each, mut rest) = (cut / bins, cut % bins);
-    histogram.iter_mut().for_each(|bin| *bin += each);
-    if rest > 0 {
-        let step = (bins / rest).max(1);
-        for bin in histogram.iter_mut().step_by(step) {
-            if rest == 0 {
-                break;
-            }
-            *bin += 1;
-            rest -= 1;
-        }
+    let (each, rest) = (cut / bins, cut % bins);
+    for bin in &mut *histogram {
+        *bin += each;
+    }
+    // What is left goes to bins at equal steps.
+    let step = bins.checked_div(rest).unwrap_or(1).max(1);
+    for bin in histogram.iter_mut().step_by(step).take(rest) {
+        *bin += 1;
     }
 }
 

@@ -53,7 +53,7 @@ pub fn match_distribution<T: Sample>(
     let mut known: Vec<f32> = Vec::new();
     let mut becomes: Vec<f32> = Vec::new();
     let mut seen = 0;
-    for same in sorted.chunk_by(|a, b| a == b) {
+    for same in sorted.chunk_by(|a, b| a.to_bits() == b.to_bits()) {
         seen += same.len();
         known.push(same[0]);
         becomes.push(reference.at(seen as f64 / count) as f32);

@@ -2,6 +2,8 @@
 //!
 //! Only finite values are measured. What is changed by a formula keeps its NaNs.
 
+#![expect(clippy::inline_always, reason = "kernels are compiled for several processors")]
+
 mod equalize;
 mod matching;
 mod percentile;

@@ -28,12 +28,21 @@ macro_rules! integer {
         impl Quantiles for $kind {
             const SHORT: bool = $short;
 
-            #[allow(clippy::cast_sign_loss, clippy::cast_lossless, reason = "0 or more")]
+            #[allow(
+                clippy::cast_sign_loss,
+                clippy::cast_lossless,
+                clippy::cast_possible_truncation,
+                reason = "0 to 2^32 - 1"
+            )]
             fn key(self) -> u32 {
                 (self as i64 + $zero) as u32
             }
 
-            #[allow(clippy::cast_possible_truncation, reason = "made from such a value")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "made from such a value"
+            )]
             fn of_key(key: u32) -> Self {
                 (i64::from(key) - $zero) as Self
             }
@@ -43,7 +52,6 @@ macro_rules! integer {
             }
 
             #[inline(always)]
-            #[allow(clippy::inline_always, reason = "part of a kernel")]
             fn is_counted(self) -> bool {
                 true
             }
@@ -70,7 +78,6 @@ impl Quantiles for f32 {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of a kernel")]
     fn is_counted(self) -> bool {
         self.is_finite()
     }

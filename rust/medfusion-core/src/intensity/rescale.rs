@@ -51,13 +51,11 @@ impl Rescale {
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of a kernel")]
     fn line(self, value: f32) -> f32 {
         (value - self.subtract) / self.divide
     }
 
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of a kernel")]
     fn end(self, value: f32, quotient: f32) -> f32 {
         let end = quotient * self.multiply + self.add;
         if self.keep_zero && value == 0.0 { 0.0 } else { end }

@@ -67,6 +67,7 @@ pub(super) fn to_ras(fields: &Fields) -> Result<(Affine, Placement), NiftiError>
 }
 
 /// The rotation of a unit quaternion of which the header stores three numbers.
+#[expect(clippy::many_single_char_names, reason = "a quaternion's usual names")]
 fn rotation(fields: &Fields) -> Result<[[f64; 3]; 3], NiftiError> {
     let [x, y, z] = fields.quaternion;
     let rest = 1.0 - (x * x + y * y + z * z);

@@ -53,7 +53,7 @@ impl Grid {
     }
 }
 
-/// What a header says. Nothing that may name a patient (descrip, aux_file, db_name) is kept.
+/// What a header says. Nothing that may name a patient (`descrip`, `aux_file`, `db_name`) is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// NIfTI-1 or NIfTI-2.
@@ -155,14 +155,16 @@ pub(super) fn parse(head: &[u8], single: bool) -> Result<Header, NiftiError> {
     let scaling = if samples > 1 { None } else { scaling(raw.slope, raw.inter)? };
     let offset = offset(&raw, version, single, own_magic, &mut notes)?;
     let millimetres = match raw.units & 7 {
-        1 => 1000.0,
-        3 => 0.001,
+        1 => {
+            notes.push("the affine was in metres; it is in mm now".to_owned());
+            1000.0
+        }
+        3 => {
+            notes.push("the affine was in micrometres; it is in mm now".to_owned());
+            0.001
+        }
         _ => 1.0,
     };
-    if millimetres != 1.0 {
-        let unit = if raw.units & 7 == 1 { "metres" } else { "micrometres" };
-        notes.push(format!("the affine was in {unit}; it is in mm now"));
-    }
     let (ras, placement) = affine::to_ras(&place(&raw, version))?;
     Ok(Header {
         version,
@@ -343,7 +345,12 @@ fn scaling(slope: f64, inter: f64) -> Result<Scaling, NiftiError> {
     Ok(if slope == 1.0 && inter == 0.0 { None } else { Some((slope, inter)) })
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the limit")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "within the limit"
+)]
 fn offset(
     raw: &Raw,
     version: Version,
@@ -373,6 +380,7 @@ fn offset(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "voxels along an axis")]
+#[expect(clippy::float_cmp, reason = "one of two exact values")]
 fn place(raw: &Raw, version: Version) -> Fields {
     // The repairs are nibabel's: unknown codes count as none, sizes of zero as one.
     let known = |code| if (0..=5).contains(&code) { code } else { 0 };
@@ -380,8 +388,7 @@ fn place(raw: &Raw, version: Version) -> Fields {
         0.0 => 1.0,
         size => size,
     };
-    let count = raw.dim[0];
-    let within = |axis: usize| count >= axis as i64;
+    let within = |axis: usize| usize::try_from(raw.dim[0]).is_ok_and(|count| axis <= count);
     let base = known(raw.codes[0]) == 0 && known(raw.codes[1]) == 0;
     Fields {
         qform_code: known(raw.codes[0]),
@@ -411,6 +418,7 @@ fn interval(raw: &Raw) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
 

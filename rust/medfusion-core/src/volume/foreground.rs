@@ -38,13 +38,13 @@ pub fn foreground<T: Sample>(
                 sides = Some([[left.min(first), right.max(last + 1)], [top, j + 1]]);
             }
             if let Some([along_i, along_j]) = sides {
-                let k = at % slices;
-                let own = [along_i, along_j, [k, k + 1]];
+                let slice = at % slices;
+                let own = [along_i, along_j, [slice, slice + 1]];
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 *found = Some(found.map_or(own, |known| {
                     [0, 1, 2].map(|axis| {
-                        let ([a, b], [c, d]) = (known[axis], own[axis]);
-                        [a.min(c), b.max(d)]
+                        let ([start, end], [first, last]) = (known[axis], own[axis]);
+                        [start.min(first), end.max(last)]
                     })
                 }));
             }

@@ -3,6 +3,8 @@
 //! An array is `[items, slices, rows, columns]` in C order; voxel (i, j, k) is column i, row j of
 //! slice k. Items (channels, points in time) are treated alike, each for itself.
 
+#![expect(clippy::inline_always, reason = "kernels are compiled for several processors")]
+
 mod affine;
 mod foreground;
 mod grid;
@@ -37,8 +39,7 @@ macro_rules! sample {
             #[allow(
                 clippy::cast_precision_loss,
                 clippy::cast_lossless,
-                clippy::inline_always,
-                reason = "32-bit integers are rounded to single precision; kernels inline it"
+                reason = "32-bit integers are rounded to single precision"
             )]
             fn to_f32(self) -> f32 {
                 self as f32

@@ -123,7 +123,17 @@ pub fn linear<T: Sample>(
             )?;
         }
         None => {
-            affine::resample(input, from, out, to, matrix, options, &mut summaries, threads, watch)?
+            affine::resample(
+                input,
+                from,
+                out,
+                to,
+                matrix,
+                options,
+                &mut summaries,
+                threads,
+                watch,
+            )?;
         }
     }
     Ok(summaries.chunks_exact(to[1]).map(Summary::together).collect())

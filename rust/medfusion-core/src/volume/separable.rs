@@ -13,6 +13,7 @@ const SLAB: usize = 8;
 /// Makes the new volumes, clips them, and measures each of their slices.
 ///
 /// Of the two orders (slices first or last) the one with less work is taken, by the shapes alone.
+#[expect(clippy::too_many_arguments, reason = "two arrays with their shapes")]
 pub(super) fn resample<T: Sample>(
     input: &[T],
     from: Shape,
@@ -108,7 +109,7 @@ impl Grid<'_> {
     fn planes_then_slices<T: Sample>(&self, scratch: &mut Scratch, slab: Slab<'_, T>) {
         let plane = self.columns.before.len() * self.rows.before.len();
         let Scratch { line, plane: kept, .. } = scratch;
-        kept.iter_mut().for_each(|(position, _)| *position = NONE);
+        forget(kept);
         for (at, (out, found)) in slab.new.chunks_exact_mut(plane).zip(slab.found).enumerate() {
             let k = slab.first + at;
             let (before, after, weight) = place(self.slices, k);
@@ -143,7 +144,7 @@ impl Grid<'_> {
             let first = &slab.old[before * size..][..size];
             let second = &slab.old[after * size..][..size];
             let Scratch { line, row: kept, .. } = &mut *scratch;
-            kept.iter_mut().for_each(|(position, _)| *position = NONE);
+            forget(kept);
             for (j, out) in out.chunks_exact_mut(columns).enumerate() {
                 let (upper, lower, to_lower) = place(self.rows, j);
                 let make = |position: usize, out: &mut [f32]| {
@@ -179,6 +180,13 @@ impl Grid<'_> {
     }
 }
 
+/// Lets nothing of another slab or slice be taken for what is wanted.
+fn forget(kept: &mut [(usize, Vec<f32>); 2]) {
+    for (position, _) in kept {
+        *position = NONE;
+    }
+}
+
 /// How many old voxels are read along an axis.
 fn distinct(places: &Places) -> usize {
     let lowest = places.before.iter().min().copied().unwrap_or(0);
@@ -191,11 +199,11 @@ fn place(places: &Places, index: usize) -> (usize, usize, f32) {
 }
 
 /// Returns what was made for two positions; what is kept already is not made again.
-fn keep_two<'a>(
-    kept: &'a mut [(usize, Vec<f32>); 2],
+fn keep_two(
+    kept: &mut [(usize, Vec<f32>); 2],
     wanted: [usize; 2],
     mut make: impl FnMut(usize, &mut [f32]),
-) -> [&'a [f32]; 2] {
+) -> [&[f32]; 2] {
     let mut slots = [0; 2];
     for at in 0..2 {
         let other = wanted[1 - at];
@@ -236,11 +244,18 @@ impl<T: Sample> Kernel for Mix<'_, T> {
     }
 }
 
+/// Mixes two values; without a weight the second has no say, not even as an infinity.
+#[inline(always)]
+pub(super) fn mixed(first: f32, second: f32, weight: f32) -> f32 {
+    let mixture = first + (second - first) * weight;
+    if weight == 0.0 { first } else { mixture }
+}
+
 /// Mixes voxels of a row where the columns' places are.
 fn pick(columns: &Places, line: &[f32], out: &mut [f32]) {
     let places = columns.before.iter().zip(&columns.after).zip(&columns.weight);
     for (out, ((&before, &after), &weight)) in out.iter_mut().zip(places) {
         let (first, second) = (line[before as usize], line[after as usize]);
-        *out = first + (second - first) * weight;
+        *out = mixed(first, second, weight);
     }
 }
