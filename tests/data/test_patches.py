@@ -126,7 +126,6 @@ def test_the_fused_gather_is_the_chain_where_nothing_is_lost():
     """Flips and values: with each step exact, one gather and the chain agree to rounding."""
     steps = [CHANGES[0], CHANGES[2], CHANGES[4], CHANGES[5], CHANGES[7]]
     sampler = PatchSampler([image()], (8, 9, 10), steps)
-    chain = Pipeline([RandomPatch((8, 9, 10)), *steps])
     for seed in range(5):
         batch = sampler.sample(keys(1, seed))
         record = batch.records[0] | {"version": 1}
