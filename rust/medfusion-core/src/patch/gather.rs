@@ -341,6 +341,7 @@ pub(super) fn straight_row<T: Copy, O: Copy>(
     out[..before].fill(low);
     out[after..].fill(high);
     let within = &mut out[before..after];
+    let count = within.len();
     if within.is_empty() {
         return;
     }
@@ -357,9 +358,11 @@ pub(super) fn straight_row<T: Copy, O: Copy>(
             *value = convert(sample);
         }
     } else if step == 1 {
-        for (value, &sample) in within.iter_mut().zip(row[..=first].iter().rev()) {
+        // Turned where it is written: a loop that runs both ways at once is not made wide.
+        for (value, &sample) in within.iter_mut().zip(&row[first + 1 - count..]) {
             *value = convert(sample);
         }
+        within.reverse();
     } else {
         let back = row[..=first * step].iter().rev().step_by(step.max(1));
         for (value, &sample) in within.iter_mut().zip(back) {

@@ -41,14 +41,14 @@ pub(super) fn add_normals(out: &mut [f32], stream: Stream, first: u64, sd: f32) 
 fn fill(out: &mut [f32; BLOCK], stream: Stream, index: u64) {
     let mut states = [[0; LANES]; 4];
     stream.lanes(index, &mut states);
-    for part in out.chunks_exact_mut(2 * LANES) {
-        let (cosines, sines) = part.split_at_mut(LANES);
+    let (parts, _) = out.as_chunks_mut::<LANES>();
+    let (pairs, _) = parts.as_chunks_mut::<2>();
+    for [cosines, sines] in pairs {
         let [a, b, c, d] = &mut states;
-        let states = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-        for (((a, b), (c, d)), (first, second)) in states.zip(cosines.iter_mut().zip(sines)) {
-            let mut state = [*a, *b, *c, *d];
+        for lane in 0..LANES {
+            let mut state = [a[lane], b[lane], c[lane], d[lane]];
             let (radius, angle) = (step(&mut state), step(&mut state));
-            [*a, *b, *c, *d] = state;
+            [a[lane], b[lane], c[lane], d[lane]] = state;
             let uniform = (radius.cast_signed() as f32).abs().max(0.5) * TWO_M31;
             let radius = (-2.0 * ln(uniform)).sqrt();
             // A quarter of the circle about the first axis; one bit turns it round, one mirrors it
@@ -56,8 +56,8 @@ fn fill(out: &mut [f32; BLOCK], stream: Stream, index: u64) {
             let (sine, cosine) = sine_cosine((angle.cast_signed() as f32) * TWO_M31);
             let cosine = f32::from_bits(cosine.to_bits() ^ (angle << 31));
             let mirrored = angle & 2 != 0;
-            *first = radius * if mirrored { sine } else { cosine };
-            *second = radius * if mirrored { cosine } else { sine };
+            cosines[lane] = radius * if mirrored { sine } else { cosine };
+            sines[lane] = radius * if mirrored { cosine } else { sine };
         }
     }
 }

@@ -56,10 +56,11 @@ impl Stream {
         // Within so many blocks the lower half of the number never overflows.
         let [low, high] = halves(index.wrapping_mul(LANES as u64));
         let [a, b, c, d] = words;
-        let all = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-        for (lane, ((a, b), (c, d))) in (0..).zip(all) {
-            let counter = [low.wrapping_add(lane), high, self.high[0], self.high[1]];
-            [*a, *b, *c, *d] = philox(counter, self.key);
+        let mut lane = low;
+        for at in 0..LANES {
+            let counter = [lane, high, self.high[0], self.high[1]];
+            [a[at], b[at], c[at], d[at]] = philox(counter, self.key);
+            lane = lane.wrapping_add(1);
         }
     }
 
