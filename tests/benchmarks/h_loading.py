@@ -63,9 +63,14 @@ class Mapped(Decoded):
 def second_epoch(files, folder, keep):
     """Return the row; `keep` lives as long as it does."""
     from monai.data import CacheDataset, PersistentDataset
+    from monai.transforms import Transform
 
-    cached = CacheDataset(files, decoded, progress=False, num_workers=1)
-    stored = PersistentDataset(files, decoded, cache_dir=folder / "monai")
+    class Decode(Transform):  # MONAI caches what is a Transform, and no plain function
+        def __call__(self, path):
+            return decoded(path)
+
+    cached = CacheDataset(files, Decode(), progress=False, num_workers=1)
+    stored = PersistentDataset(files, Decode(), cache_dir=folder / "monai")
     mapped = Mapped(files, folder / "map.npy")
     loader = PrefetchLoader(
         files,
@@ -102,8 +107,7 @@ def second_epoch(files, folder, keep):
     ours()
     return Row(
         group="Second epoch, 2D",
-        goal=f"{len(files)} PNG at {SIZE} x {SIZE}, batches of {BATCH}: <= 1.5x the time of MONAI "
-        "CacheDataset, >= 3x PersistentDataset, >= 50x decoding anew, <= 2x memcpy",
+        name=f"{len(files)} PNG at {SIZE} x {SIZE}, batches of {BATCH}",
         peers={
             "MONAI CacheDataset": peer(cached),
             "MONAI PersistentDataset": peer(stored),
@@ -117,6 +121,6 @@ def second_epoch(files, folder, keep):
             "MONAI CacheDataset": 1 / 1.5,
             "MONAI PersistentDataset": 3.0,
             "decoded anew (Pillow)": 50.0,
-            "memcpy": 0.5,
         },
+        others={"within twice the time of memcpy": ("medfusion PrefetchLoader", "memcpy", 0.5)},
     )

@@ -69,12 +69,10 @@ class Resample(VolumeTransform[spec.Resample]):
             affine: `[4, 4]` of the volume.
             size: Its voxels along i, j, k.
         """
-        if self.spec.spacing is not None:
-            new = spacing_grid(affine, size, self.spec.spacing)
-        else:
+        if self.spec.spacing is None:
             assert self.spec.size is not None  # noqa: S101 - the spec has one of the two
-            new = Grid(np.array(self.spec.affine, dtype=np.float64), self.spec.size)
-        # Of spacing, axes and place: an affine compares with what it maps to.
+            return Grid(np.array(self.spec.affine, dtype=np.float64), self.spec.size)
+        new = spacing_grid(affine, size, self.spec.spacing)
         same = new.size == size and np.allclose(new.affine, affine, rtol=1e-5, atol=SAME)
         return None if same else new
 

@@ -231,6 +231,28 @@ def test_a_nan_stays_near(make):
     assert np.isnan(found.array[3:6, 3, 4]).all()
 
 
+def test_infinities_of_voxels_that_have_no_weight_do_not_matter(make):
+    for oblique in (0.0, 0.3):
+        volume = make((6, 5, 4), oblique=oblique)
+        volume.array[1, 2, 3] = np.inf
+        found = Resample.to(volume)(volume)
+        assert np.array_equal(found.array, volume.array)
+    volume = make((6, 5, 4))
+    volume.array[1, 2, 3] = -np.inf
+    found = Resample(tuple(np.array(volume.spacing) / 2))(volume)
+    assert np.array_equal(found.array[::2, ::2, ::2], volume.array)
+
+
+def test_a_small_grid_is_no_rounding_error(make):
+    """Micrometres are far below the 0.001 mm within which spacings are the same."""
+    volume = make(spacing=(2e-5, 2e-5, 2e-5))
+    shifted = volume.affine.copy()
+    shifted[:3, 3] += 1e-5
+    found = Resample.to(volume.replace(affine=shifted))(volume)
+    assert not np.array_equal(found.array, volume.array)
+    assert np.array_equal(found.affine, shifted)
+
+
 def test_memory_is_the_callers(make):
     volume = make()
     out = np.empty((9, 7, 9), np.float32)

@@ -67,7 +67,7 @@ pub fn permute_auc(
         }
     };
     let pooled = Pooled::new(target, first, second);
-    let observed = pooled.difference(&[1, 0].repeat(target.len()), &mut Vec::new());
+    let observed = pooled.difference(&vec![0; target.len().div_ceil(64)], &mut Vec::new());
     let pairs = pooled.large.len() / 2 * (pooled.small.len() / 2);
     if pairs == 0 {
         return Ok(Permutation { difference: f64::NAN, extreme: 0 });
@@ -83,7 +83,7 @@ pub fn permute_auc(
                 .filter(|&index| {
                     let mut stream = Stream::new(seed, index as u64);
                     scratch.swap(&mut stream, pooled.cases, unit.as_ref());
-                    let difference = pooled.difference(&scratch.sides, &mut scratch.running);
+                    let difference = pooled.difference(&scratch.swapped, &mut scratch.running);
                     difference.unsigned_abs() >= observed.unsigned_abs()
                 })
                 .count();
@@ -126,12 +126,12 @@ impl Pooled {
 
     /// Returns the first AUC minus the second, times twice the number of pairs of cases.
     ///
-    /// `sides` holds 1 for each entry that belongs to the first score now, else 0.
-    fn difference(&self, sides: &[u8], running: &mut Vec<u32>) -> i64 {
+    /// `swapped` has one bit for each case.
+    fn difference(&self, swapped: &[u64], running: &mut Vec<u32>) -> i64 {
         running.resize(self.large.len() + 1, 0);
         let mut total = 0;
         for (slot, &entry) in running[1..].iter_mut().zip(&self.large) {
-            total += u32::from(sides[entry as usize]);
+            total += 1 - other_side(swapped, entry);
             *slot = total;
         }
         let mut wins = 0_i64;
@@ -139,49 +139,45 @@ impl Pooled {
             // Of the larger class's entries: those of the first score count where this entry is of
             // the first too, else those of the second score are taken off.
             let mine = i64::from(running[below as usize]) + i64::from(running[upto as usize]);
-            let other = i64::from(1 - sides[entry as usize]);
+            let other = i64::from(other_side(swapped, entry));
             wins += mine - other * (i64::from(below) + i64::from(upto));
         }
         if self.positive_small { wins } else { -wins }
     }
 }
 
+/// Returns 1 where an entry belongs to the second score now, else 0.
+fn other_side(swapped: &[u64], entry: u32) -> u32 {
+    let word = swapped[(entry >> 7) as usize] >> (entry >> 1 & 63);
+    u32::from(word & 1 != 0) ^ (entry & 1)
+}
+
 /// Scratch memory of one thread.
 #[derive(Default)]
 struct Scratch {
-    sides: Vec<u8>,
     running: Vec<u32>,
-    swapped: Vec<u8>,
+    /// One bit for each case.
+    swapped: Vec<u64>,
+    units: Vec<u64>,
 }
 
 impl Scratch {
     /// Draws which cases are swapped.
     fn swap(&mut self, stream: &mut Stream, cases: usize, unit: Option<&(Vec<u32>, usize)>) {
-        let units = unit.map_or(cases, |unit| unit.1);
+        let Some((unit, units)) = unit else {
+            self.swapped.resize(cases.div_ceil(64), 0);
+            self.swapped.fill_with(|| stream.next());
+            return;
+        };
+        self.units.resize(units.div_ceil(64), 0);
+        self.units.fill_with(|| stream.next());
         self.swapped.clear();
-        while self.swapped.len() < units {
-            let bits = stream.next();
-            // Eight bits at a time, one in each byte.
-            for shift in 0..8 {
-                let eight = (bits >> shift) & 0x0101_0101_0101_0101;
-                self.swapped.extend_from_slice(&eight.to_le_bytes());
-            }
-        }
-        self.sides.resize(2 * cases, 0);
-        let (pairs, _) = self.sides.as_chunks_mut::<2>();
-        match unit {
-            None => {
-                for (pair, &swapped) in pairs.iter_mut().zip(&self.swapped) {
-                    *pair = [1 - swapped, swapped];
-                }
-            }
-            Some((unit, _)) => {
-                for (pair, &unit) in pairs.iter_mut().zip(unit) {
-                    let swapped = self.swapped[unit as usize];
-                    *pair = [1 - swapped, swapped];
-                }
-            }
-        }
+        self.swapped.extend(unit.chunks(64).map(|units| {
+            (0_u32..).zip(units).fold(0, |word, (place, &unit)| {
+                let bit = self.units[(unit >> 6) as usize] >> (unit & 63) & 1;
+                word | bit << place
+            })
+        }));
     }
 }
 
@@ -203,14 +199,11 @@ mod tests {
             let mut scratch = Scratch::default();
             scratch.swap(&mut Stream::new(7, 7), 60, None);
             let mut swapped = scores.clone();
-            for (case, sides) in scratch.sides.as_chunks::<2>().0.iter().enumerate() {
-                assert_eq!(sides[0] + sides[1], 1);
-                if sides[1] == 1 {
-                    (swapped[0][case], swapped[1][case]) = (scores[1][case], scores[0][case]);
-                }
+            for case in (0..60).filter(|case| scratch.swapped[0] >> case & 1 == 1) {
+                (swapped[0][case], swapped[1][case]) = (scores[1][case], scores[0][case]);
             }
             let areas = swapped.map(|score| auc(&target, &score).expect("good input"));
-            let found = pooled.difference(&scratch.sides, &mut Vec::new());
+            let found = pooled.difference(&scratch.swapped, &mut Vec::new());
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let found =
                 found as f64 / (2 * (pooled.large.len() / 2) * (pooled.small.len() / 2)) as f64;
@@ -222,11 +215,12 @@ mod tests {
     fn every_pattern_of_swaps_is_as_likely() {
         let mut seen = [0_u32; 16];
         let mut scratch = Scratch::default();
+        let groups = (vec![3, 0, 2, 1, 0], 4);
         for index in 0..16_000 {
-            scratch.swap(&mut Stream::new(1, index), 4, None);
-            let pattern = (0..4).map(|case| usize::from(scratch.sides[2 * case]) << case).sum();
-            let slot: &mut u32 = &mut seen[std::convert::identity::<usize>(pattern)];
-            *slot += 1;
+            scratch.swap(&mut Stream::new(1, index), 5, Some(&groups));
+            let pattern = scratch.swapped[0];
+            assert_eq!(pattern >> 1 & 1, pattern >> 4 & 1);
+            seen[usize::try_from(pattern & 15).expect("four bits")] += 1;
         }
         // 15 degrees of freedom: 37.7 is the 0.999 quantile.
         let chi2: f64 = seen.iter().map(|&count| (f64::from(count) - 1e3).powi(2) / 1e3).sum();

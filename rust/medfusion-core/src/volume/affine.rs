@@ -2,6 +2,7 @@
 
 use super::grid::{Matrix, as_place, has_voxel};
 use super::prepare::Linear;
+use super::separable::mixed;
 use super::{Sample, Shape};
 use crate::intensity::Summary;
 use crate::parallel::{self, Stopped, Watch};
@@ -56,7 +57,7 @@ impl<T: Sample> Old<'_, T> {
             }
             *out = match outside {
                 Some(value) if (0..3).any(|axis| !has_voxel(place[axis], last[axis])) => value,
-                _ => self.mixed(place, last),
+                _ => self.at(place, last),
             };
         }
     }
@@ -67,7 +68,7 @@ impl<T: Sample> Old<'_, T> {
         clippy::cast_sign_loss,
         reason = "clamped to the voxels of an axis before it is cut"
     )]
-    fn mixed(&self, place: [f64; 3], last: [f64; 3]) -> f32 {
+    fn at(&self, place: [f64; 3], last: [f64; 3]) -> f32 {
         let [_, _, height, width] = self.shape;
         let mut before = [0; 3];
         let mut step = [1, width, height * width];
@@ -76,21 +77,17 @@ impl<T: Sample> Old<'_, T> {
             let inside = place[axis].clamp(0.0, last[axis]);
             before[axis] = inside as usize;
             weight[axis] = (inside - as_place(before[axis])) as f32;
-            // At a centre or at the border the voxel after it has no say, not even as a NaN.
+            // At a centre or at the border there may be no voxel after it.
             if weight[axis] == 0.0 {
                 step[axis] = 0;
             }
         }
         let origin = (before[2] * height + before[1]) * width + before[0];
         let along_i = |from: usize| {
-            let first = self.values[from].to_f32();
-            first + (self.values[from + step[0]].to_f32() - first) * weight[0]
+            let (first, second) = (self.values[from], self.values[from + step[0]]);
+            mixed(first.to_f32(), second.to_f32(), weight[0])
         };
-        let along_j = |from: usize| {
-            let first = along_i(from);
-            first + (along_i(from + step[1]) - first) * weight[1]
-        };
-        let first = along_j(origin);
-        first + (along_j(origin + step[2]) - first) * weight[2]
+        let along_j = |from: usize| mixed(along_i(from), along_i(from + step[1]), weight[1]);
+        mixed(along_j(origin), along_j(origin + step[2]), weight[2])
     }
 }

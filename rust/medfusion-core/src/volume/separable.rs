@@ -244,11 +244,18 @@ impl<T: Sample> Kernel for Mix<'_, T> {
     }
 }
 
+/// Mixes two values; without a weight the second has no say, not even as an infinity.
+#[inline(always)]
+pub(super) fn mixed(first: f32, second: f32, weight: f32) -> f32 {
+    let mixture = first + (second - first) * weight;
+    if weight == 0.0 { first } else { mixture }
+}
+
 /// Mixes voxels of a row where the columns' places are.
 fn pick(columns: &Places, line: &[f32], out: &mut [f32]) {
     let places = columns.before.iter().zip(&columns.after).zip(&columns.weight);
     for (out, ((&before, &after), &weight)) in out.iter_mut().zip(places) {
         let (first, second) = (line[before as usize], line[after as usize]);
-        *out = first + (second - first) * weight;
+        *out = mixed(first, second, weight);
     }
 }
