@@ -44,8 +44,6 @@ SAME_AS = {
 LOSSY = {
     "1.2.840.10008.1.2.4.50": (3, "ITU-T T.81 leaves the rounding of the inverse DCT open"),
     "1.2.840.10008.1.2.4.51": (1, "ITU-T T.81 leaves the rounding of the inverse DCT open"),
-    "1.2.840.10008.1.2.4.91": (1, "the irreversible wavelet is in floating point"),
-    "1.2.840.10008.1.2.4.203": (1, "the irreversible wavelet is in floating point"),
 }
 """Lossy codecs: the largest difference of a value from pydicom's, and why there may be one."""
 
@@ -96,7 +94,7 @@ def test_every_file_that_pydicom_decodes(index, pixels):
         elif row["transfer_syntax_uid"] not in LOSSY:
             wrong.append(f"{name}: other pixels")
     assert wrong == []
-    assert exact > 140
+    assert exact > 150
 
 
 def test_lossy_codecs_are_within_their_tolerance(odd, index, pixels):

@@ -155,6 +155,22 @@ def test_more_frames_than_can_be(refused, content, dicom_files):
         refused(content(ds), "frames are there")
 
 
+def test_more_frames_than_anybody_reads(tmp_path, content, dicom_files):
+    ds = dicom_files.dataset(np.zeros((1, 1), np.uint8))
+    ds.PixelData = bytes(20_000_000)
+    (tmp_path / "tiny").write_bytes(content(ds))
+    with pytest.raises(_rust.DicomReadError, match="20000000 frames"):
+        _rust.read_dicom_pixels(tmp_path / "tiny")
+    written = content(dicom_files.dataset(np.zeros((1, 1), np.uint8)))
+    start = meta(DeflatedExplicitVRLittleEndian)
+    body = written[written.index(b"\x08\0\x16\0UI") :]
+    place = body.index(b"\xe0\x7f\x10\0OB") + 8
+    claimed = body[:place] + struct.pack("<I", 2**32 - 2) + bytes(2)
+    (tmp_path / "claims").write_bytes(start + deflate(claimed))
+    with pytest.raises(_rust.DicomReadError, match="frames"):
+        _rust.read_dicom_pixels(tmp_path / "claims")
+
+
 def test_lengths_beyond_the_file(refused, tmp_path, content, dicom_files):
     written = content(dicom_files.dataset(np.zeros((8, 10), np.uint16)))
     place = written.index(b"\xe0\x7f\x10\0OW")

@@ -20,6 +20,8 @@ const FREE: u64 = 256 << 20;
 /// Beyond, it may be so many times larger than its compressed frames.
 const RATIO: u64 = 200;
 
+/// The most frames that are read at once.
+const MOST_FRAMES: usize = 1 << 22;
 /// Values of the largest frame that is shown.
 const MOST_SHOWN: usize = 1 << 26;
 
@@ -264,6 +266,47 @@ impl Frames {
         Ok((values, unused))
     }
 
+    /// Decodes frames one after the other.
+    fn collect(
+        &self,
+        wanted: Option<&[usize]>,
+        source: &mut Source<'_>,
+        mut scratch: Scratch,
+    ) -> Result<Pixels, DicomError> {
+        let Format { rows, columns, samples, kind, frames: declared, .. } = self.format;
+        let mut count = wanted.map_or(self.count, <[usize]>::len);
+        let mut values = Vec::new();
+        // Compressed frames show that they are sound one by one: memory is taken frame by frame.
+        if matches!(self.layout, Layout::Native { .. }) && source.size_is_known() {
+            let bytes = self.format.values() * kind.bytes() * count;
+            values.try_reserve_exact(bytes).map_err(|_| DicomError::OutOfMemory(bytes as u64))?;
+        }
+        for n in 0..count {
+            let index = wanted.map_or(n, |wanted| wanted[n]);
+            if index >= self.count {
+                return Err(DicomError::Frame { frame: index, frames: self.count });
+            }
+            match self.decode(index, source, &mut scratch) {
+                Ok((frame, unused)) => {
+                    let start = values.len();
+                    values
+                        .try_reserve(frame.len())
+                        .map_err(|_| DicomError::OutOfMemory(frame.len() as u64))?;
+                    values.extend_from_slice(frame);
+                    samples::settle(&mut values[start..], kind, unused);
+                }
+                // Frames beyond those declared need not be sound.
+                Err(_) if wanted.is_none() && index >= declared => {
+                    count = n;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let frames = (wanted.is_some() || count > 1).then_some(count);
+        Ok(Pixels { frames, rows, columns, samples, kind, bytes: values })
+    }
+
     /// Refuses a frame that isn't there, or larger than any that is shown.
     pub fn check_frame(&self, index: usize) -> Result<(), DicomError> {
         if index >= self.count {
@@ -387,48 +430,19 @@ pub fn parse_pixels(bytes: &[u8], frames: Option<&[usize]>) -> Result<Pixels, Di
 fn pixels(
     source: Source<'_>,
     wanted: Option<&[usize]>,
-    mut scratch: Scratch,
+    scratch: Scratch,
 ) -> Result<Pixels, DicomError> {
-    let content;
     let (object, mut source) = parse(source)?;
     let mut frames = Frames::find(&object, &mut source, true)?;
-    let all: Vec<usize> = (0..frames.count).collect();
-    let picked = wanted.unwrap_or(&all);
-    let bytes = frames.check_size(picked.len(), !source.size_is_known())?;
+    let picked = wanted.map_or(frames.count, <[usize]>::len);
+    if picked > MOST_FRAMES {
+        return Err(DicomError::Limit(format!("{picked} frames")));
+    }
+    frames.check_size(picked, !source.size_is_known())?;
     // Frames in any order can't be taken from a stream.
-    content = if wanted.is_some() { frames.content(&mut source)? } else { None };
-    if let Some(content) = &content {
-        source = Source::slice(content);
+    let content = if wanted.is_some() { frames.content(&mut source)? } else { None };
+    match &content {
+        Some(content) => frames.collect(wanted, &mut Source::slice(content), scratch),
+        None => frames.collect(wanted, &mut source, scratch),
     }
-    let bytes = usize::try_from(bytes).map_err(|_| DicomError::OutOfMemory(bytes))?;
-    let Format { rows, columns, samples, kind, frames: declared, .. } = frames.format;
-    let mut values = Vec::new();
-    // Compressed frames show that they are sound one by one, so memory is taken frame by frame.
-    if matches!(frames.layout, Layout::Native { .. }) && source.size_is_known() {
-        values.try_reserve_exact(bytes).map_err(|_| DicomError::OutOfMemory(bytes as u64))?;
-    }
-    for &index in picked {
-        if index >= frames.count {
-            return Err(DicomError::Frame { frame: index, frames: frames.count });
-        }
-        match frames.decode(index, &mut source, &mut scratch) {
-            Ok((frame, unused)) => {
-                let start = values.len();
-                values
-                    .try_reserve(frame.len())
-                    .map_err(|_| DicomError::OutOfMemory(frame.len() as u64))?;
-                values.extend_from_slice(frame);
-                samples::settle(&mut values[start..], kind, unused);
-            }
-            // Frames beyond those declared need not be sound.
-            Err(_) if wanted.is_none() && index >= declared => {
-                frames.count = index;
-                break;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let count = wanted.map_or(frames.count, <[usize]>::len);
-    let frames = (wanted.is_some() || count > 1).then_some(count);
-    Ok(Pixels { frames, rows, columns, samples, kind, bytes: values })
 }
