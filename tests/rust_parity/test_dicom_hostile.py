@@ -36,14 +36,14 @@ def refused(tmp_path):
         path = tmp_path / "hostile"
         path.write_bytes(content)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        start = time.perf_counter()
+        start = time.process_time()
         found = _rust.dicom_headers([path], 1)[0]
         assert isinstance(found, dict) is header, found
         for function in FUNCTIONS:
             with pytest.raises(_rust.DicomReadError, match=match):
                 function(path)
-            assert time.perf_counter() - start < 2
-            start = time.perf_counter()
+            assert time.process_time() - start < 2
+            start = time.process_time()
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
     return check
@@ -79,7 +79,7 @@ def test_malformed_files_are_read_or_refused(data_root):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     read, messages = 0, []
     for path in files:
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(_rust.dicom_headers([path])) == 1
         for function in FUNCTIONS:
             try:
@@ -87,7 +87,7 @@ def test_malformed_files_are_read_or_refused(data_root):
                 read += 1
             except _rust.DicomReadError as error:
                 messages.append(str(error))
-        assert time.perf_counter() - start < 2, path
+        assert time.process_time() - start < 2, path
     assert 0 < read < len(files) * 3
     assert not [text for text in messages if "gave up" in text]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 << 10
@@ -213,8 +213,8 @@ def test_deflated_bombs(refused):
     zeros = bytes(1 << 20)
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = element(8, 0x60, b"CS", b"CT") + element(9, 0x10, b"OB", b"", 0xF000_0000)
-    bomb = packer.compress(head) + b"".join(packer.compress(zeros) for _ in range(600))
-    refused(start + bomb + packer.flush(), "longer than 512 MiB", header=False)
+    bomb = packer.compress(head) + b"".join(packer.compress(zeros) for _ in range(300))
+    refused(start + bomb + packer.flush(), "longer than 256 MiB", header=False)
     refused(start + b"\xff\xff\xff\xff", "cannot be inflated", header=False)
 
 

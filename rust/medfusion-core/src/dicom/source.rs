@@ -12,7 +12,7 @@ const FIRST: usize = 1 << 13;
 /// The largest piece read at once.
 const LARGEST: usize = 1 << 20;
 /// The longest data set that is inflated.
-const MAX_INFLATED: u64 = 1 << 29;
+const MAX_INFLATED: u64 = 1 << 28;
 
 /// Where bytes come from.
 enum Input<'a> {
