@@ -60,8 +60,8 @@ def rows():
             "rle",
             "RLE",
             {
-                "imagecodecs": lambda one: np.asarray(
-                    imagecodecs.dicomrle_decode(one, "<i2")
+                "imagecodecs": lambda one: np.frombuffer(
+                    imagecodecs.dicomrle_decode(one, "<i2"), "<i2"
                 ).reshape(512, 512),
                 "pydicom": lambda one: np.frombuffer(
                     _rle_decode_frame(one, 512, 512, 1, 16), "<i2"

@@ -11,6 +11,8 @@ use crate::codec::CodecError;
 
 /// The longest part of the clean-up segment that runs and codes can take.
 const MAX_SUFFIX: usize = 4079;
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = 0x8080_8080_8080_8080;
 /// The topmost bit of a value is its sign.
 const SIGN: u32 = 1 << 31;
 
@@ -292,6 +294,28 @@ impl<'a> Forward<'a> {
     /// Reads up to 32 bits.
     #[inline]
     fn read(&mut self, count: u32) -> u32 {
+        if self.valid < count {
+            self.fill(count);
+        }
+        let value = self.bits & ((1 << count) - 1);
+        self.bits >>= count;
+        self.valid -= count;
+        u32::try_from(value).unwrap_or(u32::MAX)
+    }
+
+    /// Makes so many bits ready. Those above may hold bits of the next byte already.
+    fn fill(&mut self, count: u32) {
+        if let (false, Some(&eight)) = (self.stuffed, self.data.first_chunk()) {
+            let word = u64::from_le_bytes(eight);
+            // No byte is 0xff: no byte of the complement is zero.
+            if (!word).wrapping_sub(ONES) & word & TOPS == 0 {
+                let bytes = (63 - self.valid) / 8;
+                self.bits |= word << self.valid;
+                self.valid += 8 * bytes;
+                self.data = &self.data[bytes as usize..];
+                return;
+            }
+        }
         while self.valid < count {
             let byte = match self.data.split_first() {
                 Some((&byte, rest)) => {
@@ -304,10 +328,6 @@ impl<'a> Forward<'a> {
             self.valid += if self.stuffed { 7 } else { 8 };
             self.stuffed = byte == 0xff;
         }
-        let value = self.bits & ((1 << count) - 1);
-        self.bits >>= count;
-        self.valid -= count;
-        u32::try_from(value).unwrap_or(u32::MAX)
     }
 }
 
@@ -338,6 +358,25 @@ impl<'a> Backward<'a> {
     /// Makes at least 32 bits ready.
     #[inline]
     fn fill(&mut self) {
+        if self.valid < 32 {
+            self.fill_up();
+        }
+    }
+
+    fn fill_up(&mut self) {
+        if let Some(&eight) = self.data.last_chunk() {
+            let word = u64::from_be_bytes(eight);
+            // No byte ends with seven ones, so none is stuffed.
+            let low = word & !TOPS ^ !TOPS;
+            if low.wrapping_sub(ONES) & !low & TOPS == 0 {
+                let bytes = (63 - self.valid) / 8;
+                self.bits |= word << self.valid;
+                self.valid += 8 * bytes;
+                self.stuffed = word >> (8 * bytes - 8) & 0xff > 0x8f;
+                self.data = &self.data[..self.data.len() - bytes as usize];
+                return;
+            }
+        }
         while self.valid < 32 {
             let byte = match self.data.split_last() {
                 Some((&byte, rest)) => {

@@ -95,14 +95,23 @@ struct Target<'a> {
 impl Target<'_> {
     /// Writes the samples of a tile to their places, shifted to their range and clipped to it.
     fn write<T>(&self, samples: &Samples, out: &mut [T], narrow: impl Fn(i32) -> T) {
-        let (low, high, shift) = if self.size.signed {
-            let half = 1_i64 << (self.size.precision - 1);
-            (-half, half - 1, 0)
-        } else {
-            (0, (1_i64 << self.size.precision) - 1, 1_i64 << (self.size.precision - 1))
-        };
+        let half = 1_i64 << (self.size.precision - 1);
+        let shift = if self.size.signed { 0 } else { half };
+        if let (Ok(half), Ok(shift), 0..=22) =
+            (i32::try_from(half), i32::try_from(shift), self.size.precision)
+        {
+            let (low, high) = (-half, half - 1);
+            return match samples {
+                Samples::Whole(planes) => {
+                    self.planes(planes, out, |&value| narrow(value.clamp(low, high) + shift));
+                }
+                Samples::Real(planes) => {
+                    self.planes(planes, out, |&value| narrow(nearest(value, low, high) + shift));
+                }
+            };
+        }
         let clip = |value: i64| {
-            let value = (value + shift).clamp(low, high);
+            let value = value.clamp(-half, half - 1) + shift;
             // Unsigned values of 32 bits keep their bits.
             narrow(value.to_le_bytes().first_chunk().map_or(0, |&four| i32::from_le_bytes(four)))
         };
@@ -119,6 +128,12 @@ impl Target<'_> {
 
     fn planes<S, T>(&self, planes: &[Vec<S>], out: &mut [T], convert: impl Fn(&S) -> T) {
         let samples = planes.len();
+        if samples == 1 && self.whole() {
+            for (to, value) in out.iter_mut().zip(&planes[0]) {
+                *to = convert(value);
+            }
+            return;
+        }
         let columns = (self.size.x[1] - self.size.x[0]) as usize;
         let (left, top) = (self.rect.x0 - self.size.x[0], self.rect.y0 - self.size.y[0]);
         for (component, plane) in planes.iter().enumerate() {
@@ -129,5 +144,37 @@ impl Target<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the tile is all of the frame.
+    fn whole(&self) -> bool {
+        let Rect { x0, y0, x1, y1 } = self.rect;
+        self.size.x == [x0, x1] && self.size.y == [y0, y1]
+    }
+}
+
+/// The nearest whole number between two of at most 22 bits, the even one of two.
+///
+/// Adding and taking away a number of 24 bits rounds, many values at a time.
+#[inline]
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "few bits")]
+fn nearest(value: f32, low: i32, high: i32) -> i32 {
+    const HALF: f32 = 12_582_912.0;
+    ((value.clamp(low as f32, high as f32) + HALF) - HALF) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn rounding_is_to_the_nearest_and_even() {
+        for step in -1000..1000_i16 {
+            let value = f32::from(step) / 8.0;
+            let expected = value.round_ties_even().clamp(-100.0, 90.0);
+            assert!((f64::from(nearest(value, -100, 90)) - f64::from(expected)).abs() < 0.1);
+        }
+        assert_eq!(nearest(f32::INFINITY, -5, 5), 5);
+        assert_eq!(nearest(f32::NEG_INFINITY, -5, 5), -5);
     }
 }

@@ -20,7 +20,8 @@ const J: [u32; 32] = [
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13,
     14, 15,
 ];
-const CONTEXTS: usize = 365;
+/// Contexts, of which 365 are used: a power of two, so that a place needs no check.
+const CONTEXTS: usize = 512;
 
 /// The numbers that a scan is coded with.
 #[derive(Debug, Clone)]
@@ -211,7 +212,7 @@ impl Lines {
 struct Decoder<'a, const NEAR: bool> {
     coding: &'a Coding,
     bits: Bits<'a, 1>,
-    contexts: Vec<Context>,
+    contexts: Box<[Context; CONTEXTS]>,
     runs: [RunContext; 2],
     /// A code was met that no encoder writes.
     wrong: bool,
@@ -223,7 +224,7 @@ impl<'a, const NEAR: bool> Decoder<'a, NEAR> {
         Self {
             coding,
             bits: Bits::new(coded),
-            contexts: vec![Context { a, b: 0, c: 0, n: 1 }; CONTEXTS],
+            contexts: Box::new([Context { a, b: 0, c: 0, n: 1 }; CONTEXTS]),
             runs: [RunContext { a, n: 1, negative: 0 }; 2],
             wrong: false,
         }
@@ -335,7 +336,7 @@ impl<'a, const NEAR: bool> Decoder<'a, NEAR> {
     fn regular(&mut self, context: i32, guess: i32) -> i32 {
         let coding = self.coding;
         let sign = context >> 31;
-        let seen = &mut self.contexts[context.unsigned_abs() as usize];
+        let seen = &mut self.contexts[context.unsigned_abs() as usize % CONTEXTS];
         let guess = (guess + ((seen.c ^ sign) - sign)).clamp(0, coding.max_value);
         let k = order(seen.n, seen.a);
         let mapped = golomb(&mut self.bits, coding, k, coding.limit);
