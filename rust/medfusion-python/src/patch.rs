@@ -88,7 +88,6 @@ pub fn cut_patches<'py>(
 ///     ValueError: The arguments don't fit each other, or `out` cannot hold a label.
 #[pyfunction]
 #[pyo3(signature = (sources, out, maps, fields = None, outside = None, threads = 0))]
-#[expect(clippy::too_many_arguments, reason = "each is an array of its own")]
 pub fn cut_label_patches<'py>(
     py: Python<'py>,
     sources: Vec<Bound<'py, PyAny>>,
