@@ -52,6 +52,7 @@ __all__ = [
     "resample_nearest",
     "resample_volume",
     "rescale_values",
+    "resize_samples",
     "show_dicom",
     "value_moments",
     "value_quantiles",
@@ -100,6 +101,7 @@ def decode_samples(
     width: int,
     threads: int = 0,
 ) -> list[NDArray[Any] | str]: ...
+def resize_samples(image: NDArray[Any], channels: int, height: int, width: int) -> NDArray[Any]: ...
 def normalise_samples(
     images: Sequence[NDArray[Any] | None],
     out: NDArray[np.float32],

@@ -119,7 +119,7 @@ def _unreadable(
     reasons: dict[str, str] = {}
     there = set(files)
     for name, view in data.images.items():
-        samples = ImageSamples(view.size, view.channels, cache, threads=0)
+        samples = ImageSamples(view.size, view.channels, cache, 0, view.transforms)
         wanted = list(dict.fromkeys(path for path in found[name] if path in there))
         for start in range(0, len(wanted), _AT_ONCE):
             _, failures = samples.fetch([path for path in wanted[start : start + _AT_ONCE] if path])

@@ -68,7 +68,7 @@ class Loader:
         self._target: NDArray[Any] | None = getattr(cases, "target", None)
         self._pool = BufferPool()
         self._samples = {
-            name: ImageSamples(view.size, view.channels, cases.cache, threads)
+            name: ImageSamples(view.size, view.channels, cases.cache, threads, view.transforms)
             for name, view in cases.spec.images.items()
         }
 

@@ -203,7 +203,7 @@ def _image_statistics(
     buffer = np.empty((_DECODED_AT_ONCE, view.channels, *view.size), dtype=np.float32)
     total = np.zeros(view.channels)
     squares = np.zeros(view.channels)
-    samples = ImageSamples(view.size, view.channels, cache, threads=0)
+    samples = ImageSamples(view.size, view.channels, cache, 0, view.transforms)
     nought, one = [0.0] * view.channels, [1.0] * view.channels
     for start in range(0, len(there), _DECODED_AT_ONCE):
         batch = there[start : start + _DECODED_AT_ONCE]

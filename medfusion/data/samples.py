@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from medfusion import _rust
 from medfusion.data.cache import Cache, Item
 from medfusion.data.content import Content, Contents
 from medfusion.data.images import ImageFailure
+from medfusion.errors import InputError
+from medfusion.spec.transform import TransformSpec
 
 _RECIPE = 1
 """Goes up when the same file gives other samples than before."""
@@ -33,6 +36,7 @@ class ImageSamples:
         channels: 1 reads colour as grey (ITU-R BT.601); 3 keeps colour, grey has one plane then.
         cache: Where samples are kept; None keeps nothing.
         threads: Threads that decode; 0 takes all cores.
+        transforms: Changes at the image's own size, before it is resized.
 
     Example:
         >>> samples, failures = ImageSamples((224, 224), 1).fetch(["a.png"])  # doctest: +SKIP
@@ -41,12 +45,22 @@ class ImageSamples:
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int, cache: Cache | None = None, threads: int = 1
+        self,
+        size: tuple[int, int],
+        channels: int,
+        cache: Cache | None = None,
+        threads: int = 1,
+        transforms: Sequence[TransformSpec] = (),
     ) -> None:
         self.size, self.channels, self.threads = size, channels, threads
+        self._transforms = tuple(transforms)
         self._cache = cache
         self._contents = None if cache is None else Contents(cache)
-        recipe = {"images": _RECIPE, "size": size, "channels": channels, "filter": "bilinear"}
+        recipe: dict[str, Any] = {"images": _RECIPE, "size": size, "channels": channels}
+        recipe["filter"] = "bilinear"
+        if self._transforms:
+            recipe["transforms"] = [one.model_dump(mode="json") for one in self._transforms]
+            recipe["version"] = _rust.__version__
         self._recipe = json.dumps(recipe).encode()
         self._keys: dict[bytes, bytes] = {}
 
@@ -67,9 +81,7 @@ class ImageSamples:
         missing = [place for place, array in enumerate(found) if array is None]
         if not missing:
             return found, []
-        decoded = _rust.decode_samples(
-            [names[place] for place in missing], self.channels, *self.size, self.threads
-        )
+        decoded = self._decoded([names[place] for place in missing])
         failures = []
         for place, result in zip(missing, decoded, strict=True):
             if isinstance(result, str):
@@ -78,6 +90,22 @@ class ImageSamples:
                 found[place] = result
         self._keep([(names[p], contents[p], found[p]) for p in missing])
         return found, failures
+
+    def _decoded(self, names: Sequence[str]) -> list[NDArray[Any] | str]:
+        if not self._transforms:
+            return _rust.decode_samples(names, self.channels, *self.size, self.threads)
+        from medfusion.data.transformed import TransformedImages
+
+        images = TransformedImages(self._transforms)
+
+        def one(name: str) -> NDArray[Any] | str:
+            try:
+                return _rust.resize_samples(images.read(name), self.channels, *self.size)
+            except InputError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(self.threads or os.cpu_count()) as pool:
+            return list(pool.map(one, names))
 
     def _keep(self, made: Sequence[tuple[str, Content | None, NDArray[Any] | None]]) -> None:
         if self._cache is None or self._contents is None:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.transform import FixedTransform
 
 
 class Augmentation(Spec):
@@ -36,6 +37,8 @@ class View(Spec):
     """Height and width in pixels to which the image is resized."""
     channels: Literal[1, 3] = 3
     """1 reads as grey, 3 as RGB; files of the other kind are converted."""
+    transforms: tuple[FixedTransform, ...] = ()
+    """Changes at the image's own size, before it is resized, such as window, percentile or equalize; they end in values from 0 to 1. A DICOM image then comes with its values (HU) in place of as it is shown."""
     mean: tuple[Real, ...] | None = None
     """Mean per channel for normalising, on the 0..1 scale; by default worked out on the training split."""
     std: tuple[Annotated[Real, Field(gt=0)], ...] | None = None

@@ -316,6 +316,9 @@ DeterministicTransform = (
     | Cast
 )
 
+FixedTransform = Annotated[DeterministicTransform, Field(discriminator="kind")]
+"""Union of the transforms that draw nothing, by `kind`."""
+
 Transform = Annotated[DeterministicTransform | AnyRandomTransform, Field(discriminator="kind")]
 """Union of all transforms by `kind`."""
 

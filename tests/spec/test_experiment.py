@@ -62,11 +62,18 @@ names = (
     .filter(bool)
 )
 floats = st.floats(1e-9, 10, allow_nan=False)
+transforms = st.one_of(
+    st.builds(spec.Percentile, lower=st.floats(0, 10)),
+    st.builds(spec.Window, center=st.floats(-500, 500), width=st.floats(1, 4000)),
+    st.builds(spec.Crop, size=st.tuples(*[st.integers(1, 99)] * 3)),
+    st.builds(spec.Equalize, tiles=st.tuples(st.integers(1, 9), st.integers(1, 9))),
+)
 views = st.builds(
     spec.View,
     column=names,
     size=st.tuples(st.integers(8, 512), st.integers(8, 512)),
     channels=st.just(3),
+    transforms=st.lists(transforms, max_size=3).map(tuple),
     augmentation=st.none() | st.builds(spec.Augmentation, rotate=st.floats(0, 180)),
 )
 targets = st.one_of(

@@ -44,7 +44,9 @@ mod _rust {
         value_range,
     };
     #[pymodule_export]
-    use super::loading::{checksums, decode_samples, file_stamps, normalise_samples};
+    use super::loading::{
+        checksums, decode_samples, file_stamps, normalise_samples, resize_samples,
+    };
     #[pymodule_export]
     use super::nifti::{
         NiftiForeignError, NiftiReadError, nifti_facts, read_nifti, read_nifti_batch,

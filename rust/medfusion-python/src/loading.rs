@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use medfusion_core::hash;
-use medfusion_core::image::{self, Changes, Layout, Planes, Prepared, Samples};
+use medfusion_core::image::{self, Changes, Image, Layout, Planes, Prepared, Samples};
 use medfusion_core::stamp::{self, Stamp};
 use numpy::{
     Element, IntoPyArray, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3,
@@ -49,16 +49,66 @@ pub fn decode_samples(
         .map_err(batch_error)?
         .into_iter()
         .map(|found| match found {
-            Ok(Prepared { channels, samples }) => {
-                let shape = [channels, height, width];
-                Ok(match samples {
-                    Samples::U8(samples) => samples.into_pyarray(py).reshape(shape)?.into_any(),
-                    Samples::U16(samples) => samples.into_pyarray(py).reshape(shape)?.into_any(),
-                })
-            }
+            Ok(prepared) => array(py, prepared, height, width),
             Err(error) => Ok(PyString::new(py, &error.to_string()).into_any()),
         })
         .collect()
+}
+
+/// Resample an image that is decoded already, as `decode_samples` does the images of files.
+///
+/// Args:
+///     image: C-contiguous uint8 or uint16 `[H, W, C]`, C 1 or 3.
+///     channels: 1 or 3.
+///     height: Of the result.
+///     width: Of the result.
+///
+/// Returns:
+///     `[1 or channels, height, width]` of the image's type.
+///
+/// Raises:
+///     TypeError: The image is not such an array.
+///     ValueError: A size that no image has.
+#[pyfunction]
+pub fn resize_samples<'py>(
+    py: Python<'py>,
+    image: &Bound<'py, PyAny>,
+    channels: usize,
+    height: usize,
+    width: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (shape, samples) = if let Ok(array) = image.cast::<PyArray3<u8>>() {
+        (array.dims(), Samples::U8(readonly(array, 0)?.as_slice()?.to_vec()))
+    } else if let Ok(array) = image.cast::<PyArray3<u16>>() {
+        (array.dims(), Samples::U16(readonly(array, 0)?.as_slice()?.to_vec()))
+    } else {
+        return Err(PyTypeError::new_err("image must be a uint8 or uint16 array [H, W, C]"));
+    };
+    let image = Image { height: shape[0], width: shape[1], channels: shape[2], samples };
+    if image.height == 0 || image.width == 0 || ![1, 3].contains(&image.channels) {
+        return Err(PyValueError::new_err(format!(
+            "image must have 1 or 3 channels and at least one pixel, not [{}, {}, {}]",
+            image.height, image.width, image.channels
+        )));
+    }
+    let prepared = py
+        .detach(|| image::prepare_image(&image, [channels, height, width]))
+        .map_err(batch_error)?
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    array(py, prepared, height, width)
+}
+
+fn array(
+    py: Python<'_>,
+    Prepared { channels, samples }: Prepared,
+    height: usize,
+    width: usize,
+) -> PyResult<Bound<'_, PyAny>> {
+    let shape = [channels, height, width];
+    Ok(match samples {
+        Samples::U8(samples) => samples.into_pyarray(py).reshape(shape)?.into_any(),
+        Samples::U16(samples) => samples.into_pyarray(py).reshape(shape)?.into_any(),
+    })
 }
 
 /// An image borrowed from Python.

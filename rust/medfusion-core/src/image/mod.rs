@@ -28,7 +28,7 @@ pub use file::{Header, probe_file, read_file};
 pub use format::{Format, MAX_BYTES, MAX_SIDE, decode, probe};
 pub use normalise::{Planes, normalise_batch};
 pub use perceptual::{perceptual_hash, perceptual_hashes};
-pub use samples::{Prepared, prepare_batch};
+pub use samples::{Prepared, prepare_batch, prepare_image};
 
 /// The samples of an image, row by row, the channels of a pixel together.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! The image is made grey and 32 x 32, transformed by a discrete cosine transform, and each of the
 //! 8 x 8 lowest frequencies gives one bit: above their median or not. This is the `phash` of the
-//! Python package `ImageHash`, bit for bit but for rounding; Zauner 2010, Implementation and
+//! Python package `ImageHash`, bit for bit where Pillow shrinks rows before columns; Zauner 2010, Implementation and
 //! Benchmarking of Perceptual Image Hash Functions, section 3.2.1.
 
 use std::f64::consts::PI;
@@ -19,6 +19,10 @@ const AREA: f64 = 1024.0;
 
 /// Frequencies each way that give bits.
 const LOW: usize = 8;
+
+/// Pillow's weights are whole multiples of 1 / this; sums of them are then exact, and no rounding
+/// of ours moves a level.
+const FIXED: f64 = 4_194_304.0;
 
 /// Below this standard deviation, in levels of the samples, the small image shows nothing.
 const FLAT: f64 = 1.0;
@@ -60,12 +64,12 @@ struct Hasher {
     down: (usize, Vec<Tap>),
     luma8: Vec<u8>,
     luma16: Vec<u16>,
-    line: Vec<f32>,
-    narrow: Vec<f32>,
+    line: Vec<f64>,
+    narrow: Vec<f64>,
 }
 
 /// The first sample and the weights that make one sample of the small image.
-type Tap = (usize, Vec<f32>);
+type Tap = (usize, Vec<f64>);
 
 impl Hasher {
     fn hash(&mut self, image: &Image) -> Option<u64> {
@@ -109,11 +113,11 @@ impl Hasher {
     }
 
     /// Returns a grey image small, row by row. `finish` rounds the levels after each pass.
-    fn shrink<T: Copy + Into<f32>>(
+    fn shrink<T: Copy + Into<f64>>(
         &mut self,
         grey: &[T],
         width: usize,
-        finish: impl Fn(f32) -> f32,
+        finish: impl Fn(f64) -> f64,
     ) -> Vec<f64> {
         self.narrow.clear();
         for row in grey.chunks_exact(width) {
@@ -127,13 +131,13 @@ impl Hasher {
         let (rows, _) = self.narrow.as_chunks::<SIDE>();
         let mut small = Vec::with_capacity(SIDE * SIDE);
         for (first, weights) in &self.down.1 {
-            let mut sums = [0.0_f32; SIDE];
+            let mut sums = [0.0_f64; SIDE];
             for (row, weight) in rows[*first..].iter().zip(weights) {
                 for (sum, level) in sums.iter_mut().zip(row) {
                     *sum += level * weight;
                 }
             }
-            small.extend(sums.map(|sum| f64::from(finish(sum))));
+            small.extend(sums.map(&finish));
         }
         small
     }
@@ -141,15 +145,15 @@ impl Hasher {
 
 /// Rounds to a level of 8 bits, as Pillow does after each pass.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut to 0 to 255")]
-fn whole(level: f32) -> f32 {
-    f32::from((level + 0.5) as u8)
+fn whole(level: f64) -> f64 {
+    f64::from((level + 0.5) as u8)
 }
 
 /// The sum of the products, in eight partial sums that the processor can work on at once.
-fn dot(values: &[f32], weights: &[f32]) -> f32 {
+fn dot(values: &[f64], weights: &[f64]) -> f64 {
     let (values, values_rest) = values[..weights.len()].as_chunks::<8>();
     let (weights, weights_rest) = weights.as_chunks::<8>();
-    let mut sums = [0.0_f32; 8];
+    let mut sums = [0.0_f64; 8];
     for (values, weights) in values.iter().zip(weights) {
         for ((sum, value), weight) in sums.iter_mut().zip(values).zip(weights) {
             *sum += value * weight;
@@ -185,7 +189,7 @@ fn taps(input: usize) -> Vec<Tap> {
             let weight = |sample| lanczos((sample as f64 + 0.5 - centre) / widened);
             let weights: Vec<f64> = (first..end).map(weight).collect();
             let total: f64 = weights.iter().sum();
-            (first, weights.iter().map(|weight| (weight / total) as f32).collect())
+            (first, weights.iter().map(|weight| (weight / total * FIXED).round() / FIXED).collect())
         })
         .collect()
 }

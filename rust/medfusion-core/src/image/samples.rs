@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::batch::{self, BatchError, Scratch};
 use super::resize::Target;
-use super::{ImageError, Samples, file};
+use super::{Image, ImageError, Samples, file};
 use crate::parallel::{self, Watch};
 
 /// An image ready to be normalised.
@@ -52,12 +52,27 @@ pub fn prepare_batch<P: AsRef<Path> + Sync>(
     Ok(found.into_iter().flatten().collect())
 }
 
-fn prepare(
-    path: &Path,
+/// Resamples an image that is decoded already, as [`prepare_batch`] does the images of files.
+///
+/// # Errors
+/// [`BatchError`] for a size that no batch has; [`ImageError::OutOfMemory`].
+pub fn prepare_image(
+    image: &Image,
+    [channels, height, width]: [usize; 3],
+) -> Result<Result<Prepared, ImageError>, BatchError> {
+    batch::Layout::new([channels, height, width], vec![0.0; channels], vec![1.0; channels])?;
+    Ok(fit(image, [channels, height, width], &mut State::default()))
+}
+
+fn prepare(path: &Path, size: [usize; 3], state: &mut State) -> Result<Prepared, ImageError> {
+    fit(&file::read_file(path)?, size, state)
+}
+
+fn fit(
+    image: &Image,
     [channels, height, width]: [usize; 3],
     state: &mut State,
 ) -> Result<Prepared, ImageError> {
-    let image = file::read_file(path)?;
     let channels = channels.min(image.channels);
     let count = channels * height * width;
     let bytes = count * size_of::<f32>();
@@ -66,7 +81,7 @@ fn prepare(
     state.plane.resize(count, 0.0);
     let affine = [(1.0, 0.0); 3];
     let target = Target { out: &mut state.plane, height, width, affine: &affine[..channels] };
-    batch::resample(&image, target, &mut state.scratch);
+    batch::resample(image, target, &mut state.scratch);
     let samples = match image.samples {
         Samples::U8(_) => Samples::U8(rounded(&state.plane, narrow8)?),
         Samples::U16(_) => Samples::U16(rounded(&state.plane, narrow16)?),
