@@ -26,7 +26,7 @@ def equal(results):
     found = {
         name: np.asarray(result) for name, result in results.items() if name not in {INFLATE, WARM}
     }
-    first = found["medfusion"]
+    first = found["MedFusion"]
     for name, other in found.items():
         assert first.shape == other.shape, name
         np.testing.assert_array_equal(first, other, err_msg=name)
@@ -104,7 +104,7 @@ def rows() -> list[Row]:
             group="NIfTI",
             name=".nii.gz, 256 x 256 x 128 int16, to float32",
             peers={"libdeflate + astype": lambda: libdeflate(gz), **each(gz)},
-            ours={"medfusion": lambda: read_nifti(gz).array},
+            ours={"MedFusion": lambda: read_nifti(gz).array},
             limit={INFLATE: lambda: deflate.gzip_decompress(content)},
             check=equal,
             goals={
@@ -120,7 +120,7 @@ def rows() -> list[Row]:
             group="NIfTI",
             name=".nii, 256 x 256 x 128 int16, to float32",
             peers={"memmap + astype": lambda: mapped(raw).astype(np.float32), **each(raw)},
-            ours={"medfusion": lambda: read_nifti(raw).array},
+            ours={"MedFusion": lambda: read_nifti(raw).array},
             limit={WARM: lambda: read_nifti_batch([raw], batch[:1], threads=1)},
             check=equal,
             goals={"memmap + astype": 0.9, "nibabel": 0.9, "SimpleITK": 2.0, "medrs": 2.0},
@@ -136,7 +136,7 @@ def rows() -> list[Row]:
                 ),
                 "MONAI": lambda: np.asarray(load(raw)).T[box],
             },
-            ours={"medfusion": lambda: read_nifti(raw, region=region).array},
+            ours={"MedFusion": lambda: read_nifti(raw, region=region).array},
             check=equal,
             goals={"medrs": 1.0, "MONAI": 20.0},
         ),
@@ -150,9 +150,9 @@ def rows() -> list[Row]:
                 "nibabel": several(nibabel, 2),
             },
             ours={
-                "medfusion": in_one_batch(2),
-                "medfusion, file by file": several(lambda path: read_nifti(path).array, 2),
-                "medfusion, 1 thread": in_one_batch(1),
+                "MedFusion": in_one_batch(2),
+                "MedFusion, file by file": several(lambda path: read_nifti(path).array, 2),
+                "MedFusion, 1 thread": in_one_batch(1),
             },
             check=equal,
             goals={"libdeflate + astype": 0.95, "medrs": 1.3, "SimpleITK": 1.3},
@@ -169,7 +169,7 @@ def rows() -> list[Row]:
                 ),
                 "MONAI": lambda: np.asarray(load(time_series)).T,
             },
-            ours={"medfusion": lambda: read_nifti(time_series).array},
+            ours={"MedFusion": lambda: read_nifti(time_series).array},
             check=equal,
             goals={"nibabel": 2.0, "SimpleITK": 1.3, "TorchIO": 2.0, "MONAI": 3.0},
         ),

@@ -31,7 +31,7 @@ def row(kind, codec, title, peers, goals, note=""):
 
     encoded = frames(kind)
     shape = {"rows": 512, "columns": 512, "bits_allocated": 16, "bits_stored": 16, "signed": True}
-    ours = {"medfusion": lambda: [_rust.decode_frame(codec, one, **shape) for one in encoded]}
+    ours = {"MedFusion": lambda: [_rust.decode_frame(codec, one, **shape) for one in encoded]}
     works = {
         name: lambda decode=decode: [decode(one) for one in encoded]
         for name, decode in peers.items()

@@ -35,9 +35,9 @@ def rows():
     }
     alone = np.empty_like(grid.array)
     ours = {
-        "medfusion": lambda: pipeline(volume).array,
-        "medfusion, 1 thread": lambda: pipeline(volume, threads=1).array,
-        "medfusion, step by step": lambda: _each(steps, volume),
+        "MedFusion": lambda: pipeline(volume).array,
+        "MedFusion, 1 thread": lambda: pipeline(volume, threads=1).array,
+        "MedFusion, step by step": lambda: _each(steps, volume),
     }
     limit = {"copy of the result": lambda: np.copyto(alone, grid.array)}
     goals = {"torch interpolate": 5.0, "medrs": 5.0, "SimpleITK": 5.0, "MONAI": 20.0}
@@ -57,7 +57,7 @@ def rows():
 
 
 def _check(results):
-    wanted = results["medfusion"]
+    wanted = results["MedFusion"]
     for name, found in results.items():
         array = np.asarray(found)
         if name == "medrs" or name.startswith("copy"):

@@ -42,9 +42,9 @@ def rows():
     found = []
     for name, scale in scales.items():
         ours = {
-            "medfusion": lambda scale=scale: scale(volume).array,
-            "medfusion, 1 thread": lambda scale=scale: scale(volume, threads=1).array,
-            "medfusion, reused buffer": lambda scale=scale: scale(volume, out=buffer).array,
+            "MedFusion": lambda scale=scale: scale(volume).array,
+            "MedFusion, 1 thread": lambda scale=scale: scale(volume, threads=1).array,
+            "MedFusion, reused buffer": lambda scale=scale: scale(volume, out=buffer).array,
         }
         known = {key: ratio for key, ratio in goals[name].items() if key in peers[name]}
         found.append(
@@ -80,7 +80,7 @@ def _in_place(torch, values, scales):
             group="Normalise",
             name=f"{name} in place",
             peers={"torch in place": peer},
-            ours={"medfusion": lambda scale=scales[name]: scale(volume, out=own).array},
+            ours={"MedFusion": lambda scale=scales[name]: scale(volume, out=own).array},
             limit={},
             check=_check,
             goals={"torch in place": 1.0},
@@ -90,7 +90,7 @@ def _in_place(torch, values, scales):
 
 
 def _check(results):
-    wanted = results["medfusion"]
+    wanted = results["MedFusion"]
     for name, found in results.items():
         if not name.startswith("copy"):
             array = np.asarray(found).reshape(wanted.shape)

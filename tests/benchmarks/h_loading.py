@@ -100,7 +100,7 @@ def second_epoch(files, folder, keep):
         wanted = results["memcpy"]
         for name, found in results.items():
             # One grey level: the core rounds once, Pillow after each of its two passes.
-            limit = 1.01 / 255 / STD if name.startswith("medfusion") else 5e-3
+            limit = 1.01 / 255 / STD if name.startswith("MedFusion") else 5e-3
             assert np.abs(found - wanted).max() <= limit, name
 
     peer(stored)()  # the first epoch fills the caches
@@ -114,7 +114,7 @@ def second_epoch(files, folder, keep):
             "memmap float16": peer(mapped),
             "decoded anew (Pillow)": peer(Decoded(files)),
         },
-        ours={"medfusion PrefetchLoader": ours},
+        ours={"MedFusion PrefetchLoader": ours},
         limit={"memcpy": memcpy},
         check=check,
         goals={
@@ -122,5 +122,5 @@ def second_epoch(files, folder, keep):
             "MONAI PersistentDataset": 3.0,
             "decoded anew (Pillow)": 50.0,
         },
-        others={"within twice the time of memcpy": ("medfusion PrefetchLoader", "memcpy", 0.5)},
+        others={"within twice the time of memcpy": ("MedFusion PrefetchLoader", "memcpy", 0.5)},
     )

@@ -2,8 +2,8 @@
 //!
 //! The image is made grey and 32 x 32, transformed by a discrete cosine transform, and each of the
 //! 8 x 8 lowest frequencies gives one bit: above their median or not. This is the `phash` of the
-//! Python package `ImageHash`, bit for bit where Pillow shrinks rows before columns; Zauner 2010, Implementation and
-//! Benchmarking of Perceptual Image Hash Functions, section 3.2.1.
+//! Python package `ImageHash`, bit for bit where Pillow shrinks rows before columns; Zauner 2010,
+//! Implementation and Benchmarking of Perceptual Image Hash Functions, section 3.2.1.
 
 use std::f64::consts::PI;
 use std::path::Path;
