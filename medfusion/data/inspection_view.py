@@ -86,7 +86,7 @@ def _brief(facts: Mapping[str, Any]) -> list[str]:
     if kind == "table":
         return [f"{facts['rows']} rows", f"{len(facts['columns'])} columns"]
     if kind == "nifti":
-        shape = " x ".join(map(str, facts["shape"]))
+        shape = f"{facts['axes']} " + " x ".join(map(str, facts["shape"]))
         found = [shape, facts["dtype"], f"{times(facts['spacing'])} mm", facts["orientation"]]
         return [*found, *([facts["units"]] if facts.get("units") else [])]
     return []
