@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion import _rust
-from medfusion.data.nifti import read_nifti
 from medfusion.data.transforms.base import describe
 from medfusion.data.transforms.gather import Samples, samples
 from medfusion.data.volume import Source, Volume
@@ -103,13 +102,9 @@ def mapped(path: Path) -> tuple[Volume, float, float] | None:
 
 
 def _read(path: Path) -> Volume:
-    from medfusion import data
+    from medfusion.data.reading import read_volume
 
-    reader = getattr(data, "read_volume", None)
-    if reader is None:
-        return read_nifti(path, dtype="native")
-    volume: Volume = reader(path, dtype="native")
-    return volume
+    return read_volume(path, dtype="native")
 
 
 class ClassRows:

@@ -99,14 +99,14 @@ def limits(files, kind):
     decoded = [cv2.imread(file, cv2.IMREAD_UNCHANGED) for file in files]
     size = (SIDE, SIDE)
     works = {
-        "limit: read the files": lambda: [len(file_bytes(file)) for file in files],
-        "limit: OpenCV resize": lambda: [
+        "read the files": lambda: [len(file_bytes(file)) for file in files],
+        "OpenCV resize": lambda: [
             cv2.resize(image, size, interpolation=cv2.INTER_AREA).shape for image in decoded
         ],
     }
     contents = [file_bytes(file) for file in files]
     if kind == "jpg8":
-        works["limit: turbojpeg decode"] = lambda: [
+        works["turbojpeg decode"] = lambda: [
             simplejpeg.decode_jpeg(content, colorspace="GRAY").shape for content in contents
         ]
         return works
@@ -114,7 +114,7 @@ def limits(files, kind):
         (pixels(content), image.shape[0] * (image.shape[1] * image.itemsize + 1))
         for content, image in zip(contents, decoded, strict=True)
     ]
-    works["limit: libdeflate"] = lambda: [
+    works["libdeflate"] = lambda: [
         len(deflate.zlib_decompress(stream, length)) for stream, length in streams
     ]
     return works
@@ -141,7 +141,7 @@ def check(results):
     np.testing.assert_array_equal(ours, results["MedFusion, all threads"])
     level = 1 / 255 / STD
     for name, found in results.items():
-        if not name.startswith("limit"):
+        if isinstance(found, np.ndarray):
             allowed = 1.0 if name.startswith(("Pillow +", "torchvision")) else 5.0
             difference = np.abs(found - ours).mean()
             assert difference < allowed * level, f"{name}: {difference / level:.2f} levels"
