@@ -7,10 +7,10 @@ import itertools
 from typing import Any
 
 from medfusion.commands.outcome import Outcome, interval
-from medfusion.commands.train import HEADLINE
 from medfusion.data.display import table
 from medfusion.errors import InputError, RunError
 from medfusion.runs import RunFolder
+from medfusion.spec import main_metric
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -60,16 +60,15 @@ def _metrics(run: RunFolder, split: str) -> dict[str, Any]:
 
 def _difference(first: RunFolder, second: RunFolder, split: str, kind: str) -> dict[str, Any]:
     """Return first minus second in the main metric over the rows that both have."""
-    import numpy as np
-
     from medfusion.evaluation import compare
+    from medfusion.evaluation.layout import layout
 
     rows = [
         {row["id"]: row for row in run.predictions if row["split"] == split}
         for run in (first, second)
     ]
     ids = sorted(rows[0].keys() & rows[1].keys())
-    metric = HEADLINE[kind]
+    metric = main_metric(first.experiment.data.target)
     head: dict[str, Any] = {
         "runs": [str(first.path), str(second.path)],
         "metric": metric,
@@ -77,37 +76,33 @@ def _difference(first: RunFolder, second: RunFolder, split: str, kind: str) -> d
         "n": len(ids),
     }
     names = f"{first.name} minus {second.name}"
-    if any(rows[0][name]["target"] != rows[1][name]["target"] for name in ids):
-        msg = f"{names}: the same ids have different targets; these runs cannot be compared"
-        raise InputError(msg)
     if not ids:
         msg = f"{names}: no id is in the {split} split of both; these runs cannot be compared"
         raise InputError(msg)
-    columns = [column for column in rows[0][ids[0]] if column.startswith("prob_")] or ["value"]
-    if any(column not in rows[1][ids[0]] for column in columns):
+    form = layout(kind)
+    headers = [list(found[ids[0]]) for found in rows]
+    classes = form.classes(headers[0])
+    if form.columns(headers[1]) != form.columns(headers[0]):
         msg = f"{names}: the runs have different classes; they cannot be compared"
         raise InputError(msg)
-    predictions = [
-        np.array([[float(found[name][column]) for column in columns] for name in ids])
-        for found in rows
-    ]
-    classes = [column.removeprefix("prob_") for column in columns]
-    target = (
-        np.array([float(rows[0][name]["target"]) for name in ids])
-        if kind == "regression"
-        else np.array([classes.index(rows[0][name]["target"]) for name in ids])
-    )
+    chosen = [[found[name] for name in ids] for found in rows]
+    targets = form.targets(classes)
+    if any(one[c] != two[c] for one, two in zip(*chosen, strict=True) for c in targets):
+        msg = f"{names}: the same ids have different targets; these runs cannot be compared"
+        raise InputError(msg)
     groups = {row["id"]: row["group"] for row in first.split}
-    one, other = (side[:, 0] if kind == "regression" else side for side in predictions)
+    one, other = (
+        form.predictions(side, header) for side, header in zip(chosen, headers, strict=True)
+    )
     found = compare(
         kind,
         metric,
-        target,
+        form.read(chosen[0], classes),
         one,
         other,
-        groups=[groups[name] for name in ids],
+        [groups[name] for name in ids],
         settings=first.experiment.evaluation,
-        classes=() if kind == "regression" else classes,
+        classes=classes,
         seed=first.experiment.seed,
     )
     chance = "" if found.p is None else f", p = {found.p:.3g}"

@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from medfusion.commands.outcome import Outcome, interval
-from medfusion.commands.train import HEADLINE
 from medfusion.data.display import table
 from medfusion.errors import RunError, SpecError
 from medfusion.runs import RunFolder, list_runs
+from medfusion.spec import main_metric
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -42,7 +42,7 @@ def _describe(run: RunFolder) -> dict[str, Any]:
         status = run.status
         item |= {"state": status.state, "epoch": status.epoch, "epochs": status.epochs}
         if status.state == "finished":
-            item["metric"] = HEADLINE[run.experiment.data.target.kind]
+            item["metric"] = main_metric(run.experiment.data.target)
             item["test"] = run.metrics["test"].get(item["metric"])
     except (RunError, SpecError, KeyError) as error:
         item["error"] = str(error)

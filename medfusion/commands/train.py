@@ -10,8 +10,6 @@ from medfusion.commands.validate import read
 from medfusion.data.display import table
 from medfusion.runs import RunFolder, process
 
-HEADLINE = {"binary": "auc", "multiclass": "auc", "regression": "rmse"}
-
 
 def execute(arguments: argparse.Namespace) -> Outcome:
     """Make the run folder and train in it."""

@@ -120,7 +120,7 @@ def _leakage(cohort: Cohort) -> Check:
 def _unused_leaks(cohort: Cohort) -> Check:
     name = "leaks among unused columns"
     spec = cohort.spec
-    used = {spec.id, spec.group, spec.target.column, *spec.numeric, *spec.categorical}
+    used = {spec.id, spec.group, *spec.target.columns, *spec.numeric, *spec.categorical}
     used |= {view.column for view in spec.images.values()}
     if isinstance(spec.split, ColumnSplit):
         used.add(spec.split.column)

@@ -13,13 +13,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data import inventory, target
+from medfusion.data import inventory
 from medfusion.data import split as _split
 from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
 from medfusion.data.inventory import Inventory
 from medfusion.data.preprocessing import Preprocessing
 from medfusion.data.table import Table, read_table
+from medfusion.data.targets import read_target
+from medfusion.data.wording import listed
 from medfusion.errors import SplitError, TableError, unknown
 from medfusion.spec import Experiment
 from medfusion.spec.data import ColumnSplit, Data
@@ -159,7 +161,7 @@ class Cohort(Cases):
     Attributes:
         groups: Group of each row; the id where the experiment names no group.
         split: str [n] of "train", "val", "test".
-        target: int64 class index, or float64 of a regression, [n].
+        target: What `medfusion.data.targets` makes of its kind: [n], or [n, C].
 
     Example:
         >>> cohort = Cohort.load(Experiment.from_yaml("skin.yaml"))  # doctest: +SKIP
@@ -199,7 +201,7 @@ class Cohort(Cases):
         cache = Cache.default(data.cache_gigabytes)
         table, ids, files, excluded = _readable(table, data, ids, root, cache)
         groups = _groups(table, data, ids)
-        wanted = target.read_target(table, data.target, ids)
+        wanted = read_target(table, data.target, ids)
         if split is not None:
             side = _split.from_ids(split, ids)
         elif isinstance(data.split, ColumnSplit):
@@ -281,7 +283,7 @@ def _columns(data: Data, *, features_only: bool = False) -> list[tuple[str, str]
     wanted += [(name, "data.numeric") for name in data.numeric]
     wanted += [(name, "data.categorical") for name in data.categorical]
     if not features_only:
-        wanted.append((data.target.column, "data.target.column"))
+        wanted += [(name, "data.target") for name in data.target.columns]
         if data.group is not None:
             wanted.append((data.group, "data.group"))
         if isinstance(data.split, ColumnSplit):
@@ -293,7 +295,7 @@ def _ids(table: Table, column: str) -> list[str]:
     cells = table.text(column)
     lost = [table.where(row) for row, cell in enumerate(cells) if cell is None]
     if lost:
-        msg = f"{table.path}: the id {column!r} is empty in {target.listed(lost)}; name every row"
+        msg = f"{table.path}: the id {column!r} is empty in {listed(lost)}; name every row"
         raise TableError(msg)
     ids = [str(cell) for cell in cells]
     first: dict[str, int] = {}
@@ -323,7 +325,7 @@ def _groups(table: Table, data: Data, ids: list[str]) -> list[str]:
     if lost:
         msg = (
             f"{table.path}: the group {data.group!r} is empty for {len(lost)} row(s); ids: "
-            f"{target.listed(lost)}. Without it these rows could end up on two sides of the split; "
+            f"{listed(lost)}. Without it these rows could end up on two sides of the split; "
             "fill it in, with the id where a row stands alone"
         )
         raise TableError(msg)

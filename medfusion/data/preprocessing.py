@@ -19,7 +19,7 @@ from medfusion.data.cache import Cache
 from medfusion.data.images import describe
 from medfusion.data.samples import ImageSamples
 from medfusion.data.table import Table
-from medfusion.data.target import in_order
+from medfusion.data.wording import in_order
 from medfusion.errors import ImageReadError
 from medfusion.spec.data import Data, View
 

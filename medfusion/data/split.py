@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data.target import listed
+from medfusion.data.wording import listed
 from medfusion.errors import SplitError
 from medfusion.spec.data import (
     ColumnSplit,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
-from medfusion.data.target import in_order
+from medfusion.data.wording import in_order
 
 if TYPE_CHECKING:
     from medfusion.data.cohort import Cohort
@@ -30,7 +30,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
     return {
         "flow": {"rows": len(cohort) + left_out, "excluded": excluded, "analysed": len(cohort)},
         "target": {
-            "column": spec.target.column,
+            "column": ", ".join(spec.target.columns),
             "kind": spec.target.kind,
             "classes": list(cohort.classes),
             "unit": getattr(spec.target, "unit", ""),

@@ -118,7 +118,11 @@ def _entries(
 ) -> dict[str, Entry]:
     if sample.kind == "binary":
         return binary.entries(sample, threshold, how, prevalence)
-    return multiclass.entries(sample) if sample.kind == "multiclass" else regression.entries(sample)
+    return _ENTRIES[sample.kind](sample)
+
+
+_ENTRIES = {"multiclass": multiclass.entries, "regression": regression.entries}
+"""The metrics of every kind that needs no operating point."""
 
 
 _FIXED = "fixed beforehand"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from medfusion.errors import InputError, unknown
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-KINDS = ("binary", "multiclass", "regression")
 FEWEST_CASES = 10
 """Below this many cases nothing is estimated."""
 
@@ -25,7 +25,7 @@ class Sample:
     """Targets and predictions of one split.
 
     Attributes:
-        kind: "binary", "multiclass" or "regression".
+        kind: Kind of the target.
         target: Class index int64 [n], or value float64 [n].
         prediction: Probability of the second class [n], of each class [n, K], or value [n].
         classes: Names in the order of the probabilities; empty for regression.
@@ -71,7 +71,7 @@ def check(
     """Return the cases as arrays, or say what is wrong with them.
 
     Args:
-        kind: "binary", "multiclass" or "regression".
+        kind: A kind of target.
         target: Class index [n] or value [n].
         prediction: Probabilities [n, 2] (or of the second class, [n]), [n, K], or values [n].
         classes: Class names in the order of the probabilities.
@@ -85,8 +85,8 @@ def check(
         >>> check("binary", [0, 1], [[0.9, 0.1], [0.2, 0.8]]).prediction
         array([0.1, 0.8])
     """
-    if kind not in KINDS:
-        raise InputError(unknown("target kind", kind, KINDS))
+    if kind not in _CHECKS:
+        raise InputError(unknown("target kind", kind, _CHECKS))
     truth = _numbers(target, "target")
     predicted = _numbers(prediction, "prediction")
     if truth.ndim != 1:
@@ -95,13 +95,23 @@ def check(
     if len(predicted) != len(truth):
         msg = f"prediction: {len(predicted)} cases, but target has {len(truth)}"
         raise InputError(msg)
-    names = tuple(classes)
-    if kind == "regression":
-        predicted = predicted[:, 0] if predicted.shape[1:] == (1,) else predicted
-        _shape(predicted, (len(truth),))
-        group, count = group_index(groups, len(truth))
-        return Sample(kind, truth, predicted, (), group, count)
-    predicted, names = _probabilities(kind, predicted, names)
+    checked, predicted, names = _CHECKS[kind](kind, truth, predicted, tuple(classes))
+    group, count = group_index(groups, len(truth))
+    return Sample(kind, checked, predicted, names, group, count)
+
+
+_Checked = tuple[npt.NDArray[Any], Floats, tuple[str, ...]]
+
+
+def _value(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]) -> _Checked:
+    del kind, classes
+    predicted = predicted[:, 0] if predicted.shape[1:] == (1,) else predicted
+    _shape(predicted, (len(truth),))
+    return truth, predicted, ()
+
+
+def _class(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]) -> _Checked:
+    predicted, names = _probabilities(kind, predicted, classes)
     index = truth.astype(np.int64)
     wrong = np.flatnonzero((index != truth) | (index < 0) | (index >= len(names)))
     if len(wrong):
@@ -110,8 +120,11 @@ def check(
             f"not a class index of 0 .. {len(names) - 1}"
         )
         raise InputError(msg)
-    group, count = group_index(groups, len(truth))
-    return Sample(kind, index, predicted, names, group, count)
+    return index, predicted, names
+
+
+_CHECKS = {"binary": _class, "multiclass": _class, "regression": _value}
+"""What targets and predictions of each kind must be."""
 
 
 def group_index(groups: Iterable[Hashable] | None, n: int) -> tuple[Ints, int]:

@@ -142,7 +142,7 @@ def summary(experiment: Experiment, variable: str) -> str:
         "table": data.table,
         "images": views or "none",
         "columns": ", ".join(columns) or "none",
-        "target": f"{data.target.column} ({data.target.kind})",
+        "target": f"{', '.join(data.target.columns)} ({data.target.kind})",
         "split": f"{data.split.kind}, by {data.group or data.id}",
         "model": _parts(model),
         "training": f"at most {training.epochs} epochs, batches of {training.batch_size}, "

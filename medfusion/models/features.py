@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor
@@ -44,7 +46,10 @@ class FusionOutput(NamedTuple):
     Attributes:
         z: Fused features, float [B, D].
         aux: What panels plot, such as gates or attention weights, by name; batch first.
+        losses: What the fusion adds to the loss in training, such as the balance of experts, by
+            name; already weighted, float scalars.
     """
 
     z: Tensor
     aux: dict[str, Tensor]
+    losses: Mapping[str, Tensor] = MappingProxyType({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -27,10 +28,12 @@ class ModelOutput(NamedTuple):
     Attributes:
         logits: float [B, outputs]; what they mean is the task's matter.
         aux: What panels plot, such as gates or attention weights, by name; batch first.
+        losses: What parts of the model add to the loss in training, by name; already weighted.
     """
 
     logits: Tensor
     aux: dict[str, Tensor]
+    losses: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class MultimodalModel(nn.Module):
@@ -152,7 +155,7 @@ class MultimodalModel(nn.Module):
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux)
+        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""

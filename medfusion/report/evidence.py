@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medfusion.errors import RunError
+from medfusion.evaluation.layout import Layout, layout
 from medfusion.runs import History, RunFolder, Status
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
@@ -48,7 +48,7 @@ class TargetFacts(_Read):
     """What is predicted."""
 
     column: str
-    kind: Literal["binary", "multiclass", "regression"]
+    kind: str
     classes: tuple[str, ...] | None = None
     unit: str | None = None
 
@@ -278,39 +278,38 @@ def _predictions(
     if not path.is_file():
         return tuple(known), None
     header, rows = _rows(path)
-    outputs = ["value"] if kind == "regression" else [c for c in header if c.startswith("prob_")]
-    lacking = [c for c in ("id", "split", "target", *outputs) if c not in header]
-    classes = () if kind == "regression" else tuple(c.removeprefix("prob_") for c in outputs)
-    if lacking or (kind != "regression" and len(classes) < 2):
-        what = ", ".join(lacking) or "prob_<class>"
-        msg = f"{path}: damaged: the column(s) {what} are missing"
+    form = layout(kind)
+    outputs, classes = form.columns(header), form.classes(header)
+    wanted = ("id", "split", *form.targets(classes), *outputs)
+    lacking = [name for name in wanted if name not in header]
+    if lacking or not outputs or (not classes and known):
+        msg = f"{path}: damaged: the column(s) {', '.join(lacking) or 'prob_<class>'} are missing"
         raise RunError(msg)
-    if known and classes and classes != known:
+    if known and classes != tuple(known):
         msg = f"{path}: damaged: its classes are not those of {COHORT}"
         raise RunError(msg)
-    index = {name: number for number, name in enumerate(classes)}
-    places = [header.index(column) for column in outputs]
-    split_at, target_at = header.index("split"), header.index("target")
-    found: dict[str, tuple[list[float], list[list[float]]]] = {}
-    for line, row in enumerate(rows, start=2):
+    by_split: dict[str, list[dict[str, str]]] = {}
+    for line, cells in enumerate(rows, start=2):
+        row = dict(zip(header, cells, strict=False))
         try:
-            target = index[row[target_at]] if classes else _finite(row[target_at])
-            output = [_finite(row[place]) for place in places]
-            targets, values = found.setdefault(row[split_at], ([], []))
-        except (KeyError, IndexError, ValueError) as error:
+            sound = np.isfinite(form.predictions([row], header)).all()
+            sound &= np.isfinite(form.read([row], classes)).all()
+        except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
             raise RunError(msg) from None
-        targets.append(target)
-        values.append(output)
+        if not sound:
+            msg = f"{path}: damaged: record {line}: holds a number that is not finite"
+            raise RunError(msg)
+        by_split.setdefault(row["split"], []).append(row)
     return classes, {
-        split: SplitPredictions(
-            np.asarray(targets, dtype=np.int64 if classes else np.float64),
-            np.asarray(values, dtype=np.float64).reshape(-1, len(outputs))[
-                :, slice(None) if classes else 0
-            ],
-        )
-        for split, (targets, values) in found.items()
+        split: SplitPredictions(form.read(chosen, classes), _squeezed(form, chosen, header))
+        for split, chosen in by_split.items()
     }
+
+
+def _squeezed(form: Layout, rows: list[dict[str, str]], header: list[str]) -> NDArray[np.float64]:
+    found = form.predictions(rows, header)
+    return found[:, 0] if found.shape[1] == 1 else found
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -322,11 +321,3 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path}: damaged ({error})"
         raise RunError(msg) from None
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        msg = f"{text!r} is not a finite number"
-        raise ValueError(msg)
-    return value

@@ -7,7 +7,7 @@ from medfusion.report.evidence import Evidence
 from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
 from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
-from medfusion.spec.model import CrossAttentionFusion
+from medfusion.spec.fusion import CrossAttentionFusion
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (

@@ -9,7 +9,7 @@ from medfusion.report.evidence import Evidence
 from medfusion.report.metric_names import label
 from medfusion.report.numbers import counted, decimal, duration, interval, listed
 from medfusion.report.theme import SPLIT_NAMES
-from medfusion.spec.experiment import METRICS
+from medfusion.spec import METRICS
 
 _KEY = {
     "binary": ("auc", "sensitivity", "specificity", "calibration_slope"),

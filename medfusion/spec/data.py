@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.target import Target
 from medfusion.spec.transform import FixedTransform
 
 
@@ -58,41 +59,6 @@ class View(Spec):
                 raise ValueError(msg)
         return self
 
-
-class BinaryTarget(Spec):
-    """Two classes, one of which is the event."""
-
-    family: ClassVar[str] = "target"
-    kind: Literal["binary"] = "binary"
-    column: str = Field(min_length=1)
-    """Column with the label."""
-    positive: str | None = None
-    """The value that counts as the event; by default the second of the two in sorted order."""
-
-
-class MulticlassTarget(Spec):
-    """One of several classes without order."""
-
-    family: ClassVar[str] = "target"
-    kind: Literal["multiclass"] = "multiclass"
-    column: str = Field(min_length=1)
-    """Column with the label."""
-    classes: tuple[str, ...] | None = Field(None, min_length=2)
-    """The classes in the order wanted; by default the sorted values of the training split."""
-
-
-class RegressionTarget(Spec):
-    """A number."""
-
-    family: ClassVar[str] = "target"
-    kind: Literal["regression"] = "regression"
-    column: str = Field(min_length=1)
-    """Column with the number."""
-    unit: str = ""
-    """Its unit, shown on axes and in tables."""
-
-
-Target = Annotated[BinaryTarget | MulticlassTarget | RegressionTarget, Field(discriminator="kind")]
 
 Fractions = tuple[
     Annotated[Real, Field(gt=0, lt=1)],
@@ -207,7 +173,7 @@ class Data(Spec):
         if twice:
             msg = f"columns listed twice among numeric and categorical: {', '.join(twice)}"
             raise ValueError(msg)
-        taken = {self.target.column: "the target", self.id: "the id"}
+        taken = {**dict.fromkeys(self.target.columns, "the target"), self.id: "the id"}
         if isinstance(self.split, ColumnSplit):
             taken[self.split.column] = "the split"
         for name in features:

@@ -15,20 +15,11 @@ from medfusion.spec import code, migration, problems, text
 from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Data
 from medfusion.spec.evaluation import Evaluation
+from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
 from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
-
-METRICS: dict[str, tuple[str, ...]] = {
-    "binary": ("loss", "auc", "average_precision", "accuracy", "balanced_accuracy", "brier"),
-    "multiclass": ("loss", "auc", "accuracy", "balanced_accuracy", "f1"),
-    "regression": ("loss", "rmse", "mae", "r2"),
-}
-"""What is worked out on val after each epoch, by target kind; the second is the main one."""
-
-SMALLER_IS_BETTER = frozenset({"loss", "brier", "rmse", "mae"})
-"""Metrics that improve downwards."""
 
 
 class Experiment(Spec):
@@ -82,7 +73,7 @@ class Experiment(Spec):
         stopping = self.training.early_stopping
         if stopping is not None and stopping.monitor is not None:
             return stopping.monitor
-        return f"val/{METRICS[self.data.target.kind][1]}"
+        return f"val/{main_metric(self.data.target)}"
 
     @property
     def hash(self) -> str:
@@ -209,7 +200,7 @@ class Experiment(Spec):
         return self
 
     def _check_monitor(self) -> None:
-        known = [f"val/{name}" for name in METRICS[self.data.target.kind]]
+        known = [f"val/{name}" for name in metric_names(self.data.target)]
         if self.monitor not in known:
             raise ValueError(problems.unknown_monitor(self.monitor, known))
         stopping = self.training.early_stopping

@@ -13,7 +13,8 @@ class StepReport:
     Attributes:
         step: Steps completed, from 1.
         epoch: Epoch it belongs to, from 1.
-        loss: Mean loss of the step's rows.
+        loss: Mean loss of the step's rows, all parts together.
+        parts: The parts of the loss by name, "task" first; empty where that is all.
         lr: Learning rate of the first parameter group.
         grad_norm: Norm of the gradient before clipping; None where it is not worked out.
         seconds: Duration of the step.
@@ -27,6 +28,7 @@ class StepReport:
     grad_norm: float | None
     seconds: float
     wait_seconds: float
+    parts: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

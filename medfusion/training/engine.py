@@ -26,8 +26,8 @@ from medfusion.evaluation import epoch_metrics
 from medfusion.spec import SMALLER_IS_BETTER, Training
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
+from medfusion.training.objective import Moment, Objective, forward, target_of
 from medfusion.training.schedules import Schedule
-from medfusion.training.task import Task
 
 End = Literal["finished", "stopped"]
 
@@ -66,7 +66,7 @@ class Engine:
         model: Takes the inputs of a `Batch`; see `medfusion.models.MultimodalModel`.
         optimizer: Over all trainable parameters of the model; each group's `lr` is its base rate.
         schedule: Factor on those rates.
-        task: Loss and predictions.
+        objective: What is made small; its task judges the validation rows.
         train: Training rows, shuffled.
         val: Validation rows.
         settings: The training part of the experiment.
@@ -84,7 +84,7 @@ class Engine:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
-        task: Task,
+        objective: Objective,
         train: Loader,
         val: Loader,
         settings: Training,
@@ -98,7 +98,7 @@ class Engine:
         self.base_rates = [group["lr"] for group in optimizer.param_groups]
         self.plain_model = model
         self.model, self.optimizer = fabric.setup(model, optimizer)
-        self.schedule, self.task = schedule, task
+        self.schedule, self.objective, self.task = schedule, objective, objective.task
         self.train_loader, self.val_loader = train, val
         self.settings, self.monitor, self.fabric = settings, monitor, fabric
         self.callbacks = list(callbacks)
@@ -146,9 +146,10 @@ class Engine:
             if first == progress.batch:
                 self._set_rates()
             with self._synchronised(last == progress.batch):
-                loss = self.task.loss(self.forward_batch(self.model, batch), _target(batch))
+                parts = self.objective(self.model, batch, self._moment())
+                loss = torch.stack(list(parts.values())).sum()
                 self.fabric.backward(loss / (last - first + 1))
-            losses.append(loss.detach())
+            losses.append({name: part.detach() for name, part in parts.items()})
             progress.loss_sum += self._finite(loss) * len(batch)
             progress.loss_count += len(batch)
             progress.batch += 1
@@ -162,10 +163,12 @@ class Engine:
             now = time.perf_counter()
             self._seconds += now - started
             self._waited += waited
+            means = _means(losses)
             report = StepReport(
                 step=progress.step,
                 epoch=progress.epoch + 1,
-                loss=float(torch.stack(losses).mean()),
+                loss=sum(means.values()),
+                parts=means if len(means) > 1 else {},
                 lr=self.optimizer.param_groups[0]["lr"],
                 grad_norm=norm,
                 seconds=now - started,
@@ -208,19 +211,6 @@ class Engine:
 
     # Its parts -----------------------------------------------------------------------------------
 
-    @staticmethod
-    def forward_batch(model: nn.Module, batch: Batch) -> Tensor:
-        """Return the logits of a batch, shape [B, outputs]."""
-        output = model(
-            images=batch.images,
-            image_present=batch.image_present,
-            numeric=batch.numeric,
-            numeric_present=batch.numeric_present,
-            categorical=batch.categorical,
-        )
-        logits: Tensor = output.logits
-        return logits.float()
-
     def validate(self) -> dict[str, float]:
         """Return "val/loss" and the target's metrics on the validation rows."""
         logits, target = self.logits(self.val_loader)
@@ -237,8 +227,8 @@ class Engine:
         logits, targets = [], []
         for batch in loader.epoch(0):
             moved = batch.to(self.fabric.device)
-            logits.append(self.forward_batch(self.model, moved).cpu())
-            targets.append(_target(batch).clone())
+            logits.append(forward(self.model, moved).logits.float().cpu())
+            targets.append(target_of(batch).clone())
             self._tell("on_validation_step")
         return torch.cat(logits), torch.cat(targets)
 
@@ -246,6 +236,11 @@ class Engine:
         """Return the first and the last batch of the optimizer step that a batch belongs to."""
         first = batch - batch % self.settings.accumulate
         return first, min(first + self.settings.accumulate, len(self.train_loader)) - 1
+
+    def _moment(self) -> Moment:
+        progress = self.progress
+        done = progress.epoch + progress.batch / max(1, len(self.train_loader))
+        return Moment(done, self.settings.epochs)
 
     def _set_rates(self) -> None:
         factor = self.schedule.factor(self.progress.step)
@@ -340,11 +335,10 @@ def optimizer_steps(loader: Loader, settings: Training) -> int:
     return -(-len(loader) // settings.accumulate)
 
 
-def _target(batch: Batch) -> Tensor:
-    if batch.target is None:
-        msg = "training needs rows with a target"
-        raise TrainingError(msg)
-    return batch.target
+def _means(losses: list[dict[str, Tensor]]) -> dict[str, float]:
+    return {
+        name: float(torch.stack([parts[name] for parts in losses]).mean()) for name in losses[0]
+    }
 
 
 def _timed(batches: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:

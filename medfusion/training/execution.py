@@ -28,9 +28,10 @@ from medfusion.training import checkpoint, prediction
 from medfusion.training.callbacks import Callback, EpochReport
 from medfusion.training.device import choose_device, choose_precision, loading_threads
 from medfusion.training.engine import Engine, optimizer_steps, seed_everything
+from medfusion.training.objective import Objective
 from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
-from medfusion.training.task import Task
+from medfusion.training.tasks import fit_task
 
 COHORT = "cohort.json"
 LOCK = ".lock"
@@ -170,9 +171,7 @@ def _engine(
 ) -> Engine:
     training = experiment.training
     train, val = cohort.rows("train"), cohort.rows("val")
-    task = Task.fit(
-        experiment.data.target.kind, tuple(cohort.classes), cohort.target[train], training
-    )
+    task = fit_task(experiment.data.target, tuple(cohort.classes), cohort.target[train], training)
     seed_everything(experiment.seed)
     model = prediction.build_model(experiment, cohort.preprocessing, task)
     image = experiment.model.image
@@ -207,7 +206,7 @@ def _engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        task=task,
+        objective=Objective(task),
         train=loaders[0],
         val=loaders[1],
         settings=training,

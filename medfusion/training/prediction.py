@@ -15,14 +15,15 @@ from torch import nn
 from medfusion.data import Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
 from medfusion.evaluation import choose_threshold, evaluate
+from medfusion.evaluation.layout import layout
 from medfusion.models import MultimodalModel
 from medfusion.runs import RunFolder, atomic
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
 from medfusion.training import checkpoint
 from medfusion.training.device import choose_device, loading_threads
-from medfusion.training.engine import Engine
-from medfusion.training.task import Task
+from medfusion.training.objective import forward
+from medfusion.training.tasks import Task, task_from_json
 
 SPLITS = ("train", "val", "test")
 
@@ -54,7 +55,7 @@ def trained_model(run: RunFolder) -> tuple[MultimodalModel, Preprocessing, Task]
         raise RunError(msg)
     tensors, state = checkpoint.load(path)
     preprocessing = read_preprocessing(run)
-    task = Task.from_json(state["task"])
+    task = task_from_json(state["task"])
     model = build_model(_without_weights(run.experiment), preprocessing, task)
     model.load_state_dict(tensors)
     return model, preprocessing, task
@@ -159,7 +160,7 @@ def prediction_table(
         task: Names the classes.
         columns: More columns, put after the id.
     """
-    names = _names(task)
+    names = task.columns
     numbers = predictions.reshape(len(ids), len(names))
     rows = [
         [name, *(column[index] for column in columns.values()), *map(repr, numbers[index].tolist())]
@@ -178,22 +179,15 @@ def prediction_frame(ids: list[str], predictions: np.ndarray, task: Task) -> Any
     """
     import pandas as pd
 
-    frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=_names(task))
+    frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=task.columns)
     frame.insert(0, "id", ids)
     return frame
 
 
-def _names(task: Task) -> list[str]:
-    return [f"prob_{name}" for name in task.classes] or ["value"]
-
-
 def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
-    if task.classes:
-        target = [task.classes[index] for index in cohort.target]
-    else:
-        target = [repr(float(value)) for value in cohort.target]
+    target = layout(task.kind).write(cohort.target, task.classes)
     header, rows = prediction_table(
-        list(cohort.ids), predictions, task, split=list(cohort.split), target=target
+        list(cohort.ids), predictions, task, split=list(cohort.split), **target
     )
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
@@ -220,7 +214,8 @@ def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experimen
     model.eval()
     with torch.no_grad():
         logits = [
-            Engine.forward_batch(model, batch.to(fabric.device)).cpu() for batch in loader.epoch(0)
+            forward(model, batch.to(fabric.device)).logits.float().cpu()
+            for batch in loader.epoch(0)
         ]
     if not logits:
         msg = "there are no rows to predict"

@@ -78,6 +78,8 @@ class Recorder(Callback):
     def on_step_end(self, engine: Any, report: StepReport) -> None:  # noqa: ARG002
         """Append a step event."""
         content = dataclasses.asdict(report)
+        if not report.parts:
+            del content["parts"]
         content["seconds"] = round(report.seconds, 5)
         content["wait_seconds"] = round(report.wait_seconds, 5)
         self.events.write("step", **content)

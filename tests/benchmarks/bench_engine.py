@@ -25,10 +25,11 @@ from medfusion.runs import RunFolder
 from medfusion.spec import override
 from medfusion.training.callbacks import Callback
 from medfusion.training.engine import Engine, seed_everything
+from medfusion.training.objective import Objective
 from medfusion.training.optimizers import make_optimizer
 from medfusion.training.prediction import build_model
 from medfusion.training.recorder import Recorder
-from medfusion.training.task import Task
+from medfusion.training.tasks import fit_task
 
 EPOCHS = 15
 CHANGES = [
@@ -41,7 +42,7 @@ def parts(experiment, cohort):
     """Return a model with its optimizer and task, the same each time."""
     training = experiment.training
     train = cohort.rows("train")
-    task = Task.fit("binary", cohort.classes, cohort.target[train], training)
+    task = fit_task(experiment.data.target, cohort.classes, cohort.target[train], training)
     seed_everything(0)
     model = build_model(experiment, cohort.preprocessing, task)
     optimizer = make_optimizer(model, model.encoder_parameters(), training.optimizer)
@@ -135,7 +136,7 @@ def main():
                     epochs=1000,
                     smaller_is_better=False,
                 ),
-                task=task,
+                objective=Objective(task),
                 train=loader(shuffle=True),
                 val=loader(shuffle=False),
                 settings=experiment.training,

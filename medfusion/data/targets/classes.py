@@ -1,59 +1,38 @@
-"""The column that is to be predicted: labels or numbers, complete, with their classes."""
+"""Classes as target: two, or several without order."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data.numbers import are_numbers
 from medfusion.data.table import Table
+from medfusion.data.targets.contract import Target, complete
+from medfusion.data.wording import SHOWN, in_order, listed
 from medfusion.errors import SplitError, TableError, nearest
-from medfusion.spec.data import BinaryTarget, MulticlassTarget, RegressionTarget
-
-SHOWN = 20
-_STRATA = 5
-
-TargetSpec = BinaryTarget | MulticlassTarget | RegressionTarget
+from medfusion.spec.target import BinaryTarget, MulticlassTarget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Target:
-    """The target column as it stands in the table, without gaps.
+class ClassTarget(Target):
+    """One label for each row."""
 
-    Attributes:
-        spec: What was asked for.
-        labels: Text of each row for classes, empty for a regression.
-        numbers: float64 [n] for a regression, empty for classes.
-    """
-
-    spec: TargetSpec
+    spec: BinaryTarget | MulticlassTarget
     labels: list[str]
-    numbers: NDArray[np.float64]
 
     def strata(self) -> NDArray[np.int64]:
-        """Return int64 [n]: the class, or for a regression the fifth of its range by rank."""
-        if isinstance(self.spec, RegressionTarget):
-            cuts = np.quantile(self.numbers, np.linspace(0, 1, _STRATA + 1)[1:-1])
-            return np.searchsorted(cuts, self.numbers).astype(np.int64)
-        return np.unique(np.array(self.labels, dtype=object), return_inverse=True)[1].astype(
-            np.int64
-        )
+        """Return the class."""
+        labels = np.array(self.labels, dtype=object)
+        return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
     def classes(self, train: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Return the classes in order; empty for a regression.
-
-        Args:
-            train: bool [n], the rows of the training split.
+        """Return the classes in order; of two the event is the second.
 
         Raises:
             SplitError: The training split holds one class only.
         """
-        if isinstance(self.spec, RegressionTarget):
-            return ()
         seen = {label for label, chosen in zip(self.labels, train, strict=True) if chosen}
         if len(seen) < 2:
             msg = (
@@ -68,14 +47,12 @@ class Target:
             return tuple(names)
         return (*(name for name in names if name != self.spec.positive), self.spec.positive)
 
-    def encode(self, classes: Sequence[str], ids: Sequence[str]) -> NDArray[Any]:
-        """Return int64 class indices [n], or the float64 numbers [n] of a regression.
+    def encode(self, classes: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return class indices, int64 [n].
 
         Raises:
             TableError: Labels that are none of the classes, with their ids.
         """
-        if isinstance(self.spec, RegressionTarget):
-            return self.numbers
         index = {name: code for code, name in enumerate(classes)}
         strange = [row for row, label in enumerate(self.labels) if label not in index]
         if strange:
@@ -89,49 +66,16 @@ class Target:
         return np.array([index[label] for label in self.labels], dtype=np.int64)
 
 
-def read_target(table: Table, spec: TargetSpec, ids: Sequence[str]) -> Target:
-    """Read the target column and check it.
+def read(table: Table, spec: BinaryTarget | MulticlassTarget, ids: Sequence[str]) -> ClassTarget:
+    """Read the column.
 
     Raises:
-        TableError: Missing values (with their ids), text where a number is needed, one class
-            only, more than two classes for a binary target, an unknown `positive` or class.
+        TableError: Missing values (with their ids), one class only, more than two classes for a
+            binary target, an unknown `positive` or class.
     """
-    cells = table.text(spec.column)
-    lost = [ids[row] for row, cell in enumerate(cells) if cell is None]
-    if lost:
-        msg = (
-            f"{table.path}: the target {spec.column!r} is missing in {len(lost)} of {len(cells)} "
-            f"rows; ids: {listed(lost)}. Fill it in, or take these rows out of the table: "
-            "which cases are left out is for you to decide"
-        )
-        raise TableError(msg)
-    if isinstance(spec, RegressionTarget):
-        return Target(spec, [], table.numbers(spec.column))
-    labels = [str(cell) for cell in cells]
+    labels = complete(table, spec.column, ids)
     _check_labels(table, spec, set(labels))
-    return Target(spec, labels, np.empty(0))
-
-
-def in_order(values: set[str]) -> list[str]:
-    """Return values sorted, as numbers where all are numbers.
-
-    >>> in_order({"10", "9"}), in_order({"b", "a"})
-    (['9', '10'], ['a', 'b'])
-    """
-    names = sorted(values)
-    if are_numbers(names):
-        names.sort(key=lambda name: float(name.replace(",", ".").replace("\N{MINUS SIGN}", "-")))
-    return names
-
-
-def listed(ids: Sequence[str]) -> str:
-    """Return the first ids in words.
-
-    >>> listed(["a", "b"])
-    'a, b'
-    """
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more
+    return ClassTarget(spec, labels)
 
 
 def _check_labels(table: Table, spec: BinaryTarget | MulticlassTarget, found: set[str]) -> None:

@@ -1,0 +1,33 @@
+"""Targets: the column or columns that are to be predicted, one module for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medfusion.data.table import Table
+from medfusion.data.targets import classes, number
+from medfusion.data.targets.contract import Target
+from medfusion.spec.target import TargetSpec
+
+READERS: dict[str, Callable[..., Target]] = {
+    "binary": classes.read,
+    "multiclass": classes.read,
+    "regression": number.read,
+}
+"""Who reads a target of each kind."""
+
+__all__ = ["READERS", "Target", "read_target"]
+
+
+def read_target(table: Table, spec: TargetSpec, ids: Sequence[str]) -> Target:
+    """Read the target and check it.
+
+    Args:
+        table: The table.
+        spec: What is to be predicted.
+        ids: One per row, for messages.
+
+    Raises:
+        TableError: Missing values (with their ids), or values that do not fit the kind.
+    """
+    return READERS[spec.kind](table, spec, ids)

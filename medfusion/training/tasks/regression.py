@@ -1,0 +1,57 @@
+"""A number."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medfusion.spec import Training
+from medfusion.spec.target import TargetSpec
+from medfusion.training.tasks.contract import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressionTask(Task):
+    """One output, the target in standard deviations from its mean.
+
+    Attributes:
+        mean: Mean of the target in training, in its own unit.
+        sd: Its standard deviation.
+    """
+
+    kind: ClassVar[str] = "regression"
+    mean: float = 0.0
+    sd: float = 1.0
+
+    @classmethod
+    def fit(
+        cls, spec: TargetSpec, classes: tuple[str, ...], target: np.ndarray, training: Training
+    ) -> Self:
+        """Work out mean and standard deviation."""
+        del spec, training
+        sd = float(target.std())
+        return cls(classes, mean=float(target.mean()), sd=sd if sd > 0 else 1.0)
+
+    @property
+    def outputs(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def columns(self) -> list[str]:
+        """The value."""
+        return ["value"]
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the mean squared error; `target` is the number [B], in its own unit."""
+        wanted = (target.to(logits.dtype) - self.mean) / self.sd
+        return functional.mse_loss(logits[:, 0], wanted)
+
+    def predictions(self, logits: Tensor) -> np.ndarray:
+        """Return the values [n] in the target's own unit."""
+        return (logits.detach().to("cpu", torch.float64)[:, 0] * self.sd + self.mean).numpy()
