@@ -140,10 +140,9 @@ def _unused_leaks(cohort: Cohort) -> Check:
 def _same_images(cohort: Cohort) -> list[list[int]]:
     """Return the rows of each image content that occurs in more than one row."""
     rows_of: dict[str, set[int]] = defaultdict(set)
-    for hashes in cohort.files.hashes.values():
-        for row, content in enumerate(hashes):
-            if content is not None:
-                rows_of[content].add(row)
+    for _, row, _, content in cohort.files.each():
+        if content is not None:
+            rows_of[content].add(row)
     return [sorted(rows) for rows in rows_of.values() if len(rows) > 1]
 
 
@@ -179,10 +178,9 @@ def _alike_across_splits(cohort: Cohort) -> Check:
     if len(set(cohort.split)) < 2:
         return Check(name, "PASS", "there is only one split")
     first: dict[str, tuple[int, str]] = {}
-    for view, contents in cohort.files.hashes.items():
-        for row, (content, path) in enumerate(zip(contents, cohort.files.paths[view], strict=True)):
-            if content is not None and path is not None:
-                first.setdefault(content, (row, path))
+    for view, row, path, content in cohort.files.each():
+        if content is not None and view not in cohort.files.volumes:
+            first.setdefault(content, (row, path))
     # Test and validation first: where not all can be looked at, training rows are left out.
     order = {split: place for place, split in enumerate(reversed(SPLITS))}
     images = sorted(first.values(), key=lambda image: order[str(cohort.split[image[0]])])
@@ -224,7 +222,7 @@ def _unreadable(cohort: Cohort) -> Check:
     if ids:
         message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
         return Check(name, "WARN", message, len(ids), ids[:ROWS])
-    files = sum(path is not None for cells in cohort.files.paths.values() for path in cells)
+    files = sum(1 for _ in cohort.files.each())
     return Check(name, "PASS", f"{files} image files, all can be read")
 
 

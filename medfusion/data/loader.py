@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from torch import Tensor
 from medfusion import _rust
 from medfusion.data import augmentation
 from medfusion.data.ahead import batch_bounds, epoch_order, work_ahead
+from medfusion.data.augmentation import Changes
 from medfusion.data.batch import Batch
 from medfusion.data.buffers import BufferPool
 from medfusion.data.cohort import Cases
-from medfusion.data.samples import ImageSamples
+from medfusion.data.images import ImageFailure
+from medfusion.data.instances import Draw, InstanceSamples, view_samples
 from medfusion.errors import ImageReadError
 
 AHEAD = 2
@@ -68,9 +70,10 @@ class Loader:
         self._target: NDArray[Any] | None = getattr(cases, "target", None)
         self._pool = BufferPool()
         self._samples = {
-            name: ImageSamples(view.size, view.channels, cases.cache, threads, view.transforms)
+            name: view_samples(view, cases.cache, threads)
             for name, view in cases.spec.images.items()
         }
+        self._sources = {name: cases.files.sources(name) for name in cases.spec.images}
 
     def __len__(self) -> int:
         return len(self._bounds())
@@ -106,17 +109,22 @@ class Loader:
         if self._target is not None:
             kind = np.int64 if cases.classes else np.float32
             target = torch.from_numpy(self._target[rows].astype(kind))
+        images: dict[str, Tensor] = {}
+        instances: dict[str, Tensor] = {}
+        for view, (name, spec) in enumerate(cases.spec.images.items()):
+            if spec.instances is None:
+                images[name] = self._images(name, view, rows, epoch)
+            else:
+                images[name], instances[name] = self._instances(name, view, rows, epoch)
         return Batch(
-            images={
-                name: self._images(name, view, rows, epoch)
-                for view, name in enumerate(cases.spec.images)
-            },
+            images=images,
             image_present=torch.from_numpy(self._image_present[rows]),
             numeric=torch.from_numpy(cases.numeric[rows]),
             numeric_present=torch.from_numpy(cases.numeric_present[rows]),
             categorical=torch.from_numpy(cases.categorical[rows]),
             target=target,
             row=rows,
+            instance_present=instances,
         )
 
     def _images(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Tensor:
@@ -124,26 +132,63 @@ class Loader:
         spec = cases.spec.images[name]
         cells = [cases.image_paths[name][row] for row in rows.tolist()]
         samples, failures = self._samples[name].fetch([path for path in cells if path is not None])
+        there = list(itertools.compress(rows.tolist(), [path is not None for path in cells]))
+        self._require(failures, there)
+        found = iter(samples)
+        chosen = [None if path is None else next(found) for path in cells]
+        images = self._pool.take((len(rows), spec.channels, *spec.size))
+        self._normalise(chosen, images, name, self._changes(name, view, rows, epoch))
+        return images
+
+    def _instances(
+        self, name: str, view: int, rows: NDArray[np.int64], epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the instances of a view [B, S, C, H, W] and which are there [B, S]."""
+        spec = self.cases.spec.images[name]
+        draw = Draw(self.seed, epoch, view) if self.augment else None
+        places = rows.tolist()
+        fetched = InstanceSamples(spec, self._samples[name]).fetch(
+            [self._sources[name][row] for row in places], places, draw
+        )
+        self._require(fetched.failures, places)
+        count = len(fetched.samples[0])
+        chosen = [image for images in fetched.samples for image in images]
+        images = self._pool.take((len(rows), count, spec.channels, *spec.size))
+        changes = self._changes(name, view, rows, epoch)
+        if changes is not None:  # all slices of a subject are turned alike
+            changes = Changes(*(np.repeat(part, count, axis=0) for part in changes))
+        self._normalise(chosen, images.flatten(0, 1), name, changes)
+        present = np.array([image is not None for image in chosen]).reshape(len(rows), count)
+        return images, torch.from_numpy(present)
+
+    def _require(self, failures: Sequence[ImageFailure], rows: Sequence[int]) -> None:
         if failures:
-            there = list(itertools.compress(rows.tolist(), [path is not None for path in cells]))
             listed = "; ".join(
-                f"{cases.ids[there[item.position]]}: {item.path}: {item.reason}"
+                f"{self.cases.ids[rows[item.position]]}: {item.path}: {item.reason}"
                 for item in failures
             )
             msg = f"images can no longer be read: {listed}"
             raise ImageReadError(msg)
-        found = iter(samples)
-        images = self._pool.take((len(rows), spec.channels, *spec.size))
-        changes = None
-        if self.augment and spec.augmentation is not None:
-            numbers = augmentation.draw(self.seed, epoch, view, rows)
-            changes = augmentation.changes(spec.augmentation, numbers, spec.size)
+
+    def _changes(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Changes | None:
+        spec = self.cases.spec.images[name]
+        if not self.augment or spec.augmentation is None:
+            return None
+        numbers = augmentation.draw(self.seed, epoch, view, rows)
+        return augmentation.changes(spec.augmentation, numbers, spec.size)
+
+    def _normalise(
+        self,
+        samples: Sequence[NDArray[Any] | None],
+        images: Tensor,
+        name: str,
+        changes: Changes | None,
+    ) -> None:
         _rust.normalise_samples(
-            [None if path is None else next(found) for path in cells],
+            samples,
             images.numpy(),
-            cases.preprocessing.image_means[name],
-            cases.preprocessing.image_stds[name],
+            self.cases.preprocessing.image_means[name],
+            self.cases.preprocessing.image_stds[name],
             **({} if changes is None else changes._asdict()),
             threads=self.threads,
         )
-        return images

@@ -62,14 +62,19 @@ class TransformedImages:
             msg = f"holds a volume of {volume.axes} {shape}; a view takes one slice"
             raise ImageReadError(msg)
         changed = self._pipeline(volume, threads=1).array
-        samples = _samples(changed)
-        if not plain and _dark_is_dense(path):
+        samples = to_samples(changed)
+        if not plain and dark_is_dense(path):
             samples = np.iinfo(samples.dtype).max - samples
         flat = samples[:, 0] if samples.ndim == 4 else samples
         return np.ascontiguousarray(np.moveaxis(flat, 0, -1))
 
 
-def _samples(values: NDArray[Any]) -> NDArray[Any]:
+def to_samples(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values from 0 to 1 as 16 bits, and 8 or 16 bits as they are.
+
+    Raises:
+        ImageReadError: Other values.
+    """
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = float(values.min()), float(values.max())
@@ -83,6 +88,7 @@ def _samples(values: NDArray[Any]) -> NDArray[Any]:
     return rounded
 
 
-def _dark_is_dense(path: str | os.PathLike[str]) -> bool:
+def dark_is_dense(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a DICOM image whose small values are bright (MONOCHROME1)."""
     (header,) = _rust.dicom_headers([os.fspath(path)], 1)
     return isinstance(header, dict) and header["photometric"] == "MONOCHROME1"

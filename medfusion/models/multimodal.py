@@ -15,6 +15,7 @@ from medfusion import spec
 from medfusion.errors import InputError
 from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
 from medfusion.models.features import Features, Width
+from medfusion.models.instances import InstanceEncoder
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
@@ -48,6 +49,7 @@ class MultimodalModel(nn.Module):
     The modalities are "image" where there are views and "table" where there are columns, in this
     order; `modalities` names them. One encoder serves all views and is run on the images that are
     there only, so that absent ones neither cost time nor enter the statistics of batch norms.
+    Where a view stands for several instances (slices, a bag), these become one vector first.
 
     Args:
         settings: The model part of an experiment.
@@ -57,6 +59,8 @@ class MultimodalModel(nn.Module):
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
         folder: Where relative paths of weight files start.
+        instances: Views that stand for several instances, with the number of their fixed places:
+            slices per volume, or None for a bag.
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -89,13 +93,16 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        instances: Mapping[str, int | None] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.views = tuple(views)
+        self.instance_views = tuple(name for name in views if name in instances)
         self.modality_dropout = settings.modality_dropout
         self._sizes = {name: (height, width) for name, (_, height, width) in views.items()}
         self.image: Any = None
         self.aggregate: Any = None
+        self.instances: Any = None
         self.table: Any = None
         widths: dict[str, Width] = {}
         if views:
@@ -109,7 +116,15 @@ class MultimodalModel(nn.Module):
                 sizes=list(self._sizes.values()),
                 folder=Path(folder),
             )
-            self.aggregate = create(settings.views, width=self.image.width.vector)
+            width = self.image.width.vector
+            self.aggregate = create(settings.views, width=width, count=len(views))
+            if self.instance_views:
+                self.instances = InstanceEncoder(
+                    settings.instances,
+                    width=width,
+                    places={name: instances[name] for name in self.instance_views},
+                    at_once=settings.instances_at_once,
+                )
             widths["image"] = self.image.width
         if numeric or categories:
             self.table = create(
@@ -143,21 +158,25 @@ class MultimodalModel(nn.Module):
         numeric: Tensor,
         numeric_present: Tensor,
         categorical: Tensor,
+        instance_present: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> ModelOutput:
         """Predict.
 
         Args:
-            images: Normalised images by view, float [B, C, H, W]; absent ones are not read.
+            images: Normalised images by view, float [B, C, H, W], or [B, S, C, H, W] of views with
+                instances; absent ones are not read.
             image_present: Which views a row has, bool [B, V].
             numeric: Standardised values, float [B, N]; those of absent cells are not read.
             numeric_present: Which cells are there, bool [B, N].
             categorical: Codes, int64 [B, K].
+            instance_present: Which instances a row has, bool [B, S], by view with instances.
 
         Returns:
             Outputs [B, outputs] and what panels plot.
         """
         having = {}
         if self.image is not None:
+            image_present = self._with_instances(image_present, instance_present)
             having["image"] = image_present.any(dim=1)
         if self.table is not None:
             having["table"] = numeric_present.any(dim=1) | (categorical != 0).any(dim=1)
@@ -168,7 +187,7 @@ class MultimodalModel(nn.Module):
         aux: dict[str, Tensor] = {}
         if self.image is not None:
             shown = image_present & present[:, :1]
-            feats["image"], aux = self._encode_images(images, shown)
+            feats["image"], aux = self._encode_images(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         fused = self.fusion(feats, present)
@@ -209,15 +228,32 @@ class MultimodalModel(nn.Module):
             raise InputError(msg)
         self.image.set_grad_checkpointing(enable)
 
+    def _with_instances(self, present: Tensor, instances: Mapping[str, Tensor]) -> Tensor:
+        """Return which views a row has, [B, V]: one without any instance is absent."""
+        columns = [
+            present[:, v] & instances[name].any(dim=1)
+            if name in self.instance_views
+            else present[:, v]
+            for v, name in enumerate(self.views)
+        ]
+        return torch.stack(columns, dim=1)
+
     def _encode_images(
-        self, images: Mapping[str, Tensor], present: Tensor
+        self, images: Mapping[str, Tensor], present: Tensor, instances: Mapping[str, Tensor]
     ) -> tuple[Features, dict[str, Tensor]]:
         vectors: dict[str, Tensor] = {}
         tokens: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
-        for size in dict.fromkeys(self._sizes.values()):
+        aux: dict[str, Tensor] = {}
+        for name in self.instance_views:
+            masks[name] = instances[name] & present[:, self.views.index(name), None]
+            found = self.instances(name, self.image, images[name], masks[name])
+            vectors[name], tokens[name] = found.vector, found.tokens
+            aux |= {f"instances/{name}/{key}": value for key, value in found.aux.items()}
+        plain = [v for v, name in enumerate(self.views) if name not in self.instance_views]
+        for size in dict.fromkeys(self._sizes[self.views[v]] for v in plain):
             # Views of one size go through the encoder together.
-            members = [v for v, name in enumerate(self.views) if self._sizes[name] == size]
+            members = [v for v in plain if self._sizes[self.views[v]] == size]
             shown = present[:, members]
             vector, token = self._encode_present([images[self.views[v]] for v in members], shown)
             for k, v in enumerate(members):
@@ -230,7 +266,7 @@ class MultimodalModel(nn.Module):
             tokens=torch.cat([tokens[name] for name in self.views], dim=1),
             mask=torch.cat([masks[name] for name in self.views], dim=1),
         )
-        return features, {f"views/{name}": value for name, value in whole.aux.items()}
+        return features, aux | {f"views/{name}": value for name, value in whole.aux.items()}
 
     def _encode_present(self, images: list[Tensor], shown: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors [B, G, d] and tokens [B, G, T, c] of G views, zero where not shown."""

@@ -1,15 +1,23 @@
 """The Experiment and its parts: what can be asked for, checked before anything runs."""
 
+from medfusion.spec.aggregator import AttentionViews as AttentionViews
+from medfusion.spec.aggregator import CrossViewAttention as CrossViewAttention
+from medfusion.spec.aggregator import GatedAttentionViews as GatedAttentionViews
+from medfusion.spec.aggregator import LearnedWeightViews as LearnedWeightViews
 from medfusion.spec.aggregator import MaxViews as MaxViews
 from medfusion.spec.aggregator import MeanViews as MeanViews
+from medfusion.spec.aggregator import TopMeanViews as TopMeanViews
+from medfusion.spec.aggregator import TransMILViews as TransMILViews
 from medfusion.spec.alignment import AuxiliaryHeads as AuxiliaryHeads
 from medfusion.spec.alignment import ContrastiveAlignment as ContrastiveAlignment
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
+from medfusion.spec.data import Bag as Bag
 from medfusion.spec.data import ColumnSplit as ColumnSplit
 from medfusion.spec.data import Data as Data
 from medfusion.spec.data import GroupedKFoldSplit as GroupedKFoldSplit
 from medfusion.spec.data import GroupedSplit as GroupedSplit
+from medfusion.spec.data import Slices as Slices
 from medfusion.spec.data import StratifiedGroupedSplit as StratifiedGroupedSplit
 from medfusion.spec.data import View as View
 from medfusion.spec.evaluation import Evaluation as Evaluation

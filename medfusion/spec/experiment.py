@@ -12,8 +12,9 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from medfusion.errors import SpecError
 from medfusion.spec import code, migration, problems, text
+from medfusion.spec.aggregator import CrossViewAttention, LearnedWeightViews
 from medfusion.spec.base import Int, Spec
-from medfusion.spec.data import Data
+from medfusion.spec.data import Bag, Data
 from medfusion.spec.evaluation import Evaluation
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
@@ -94,6 +95,9 @@ class Experiment(Spec):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
         if self.model.alignment is not None and not self._has_both:
             found.append("model.alignment is idle: it needs images and columns")
+        several = any(view.instances is not None for view in self.data.images.values())
+        if self.model.instances != Model().instances and not several:
+            found.append("model.instances is idle: no view has instances (slices or a bag)")
         return found
 
     @property
@@ -258,4 +262,18 @@ class Experiment(Spec):
         channels = {view.channels for view in self.data.images.values()}
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
+            raise ValueError(msg)
+        bags = [name for name, view in self.data.images.items() if isinstance(view.instances, Bag)]
+        aggregate = self.model.instances
+        if bags and isinstance(aggregate, LearnedWeightViews):
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places for "
+                "learned-weight: choose attention or gated-abmil"
+            )
+            raise ValueError(msg)
+        if bags and isinstance(aggregate, CrossViewAttention) and aggregate.embeddings:
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places: "
+                "set embeddings to false"
+            )
             raise ValueError(msg)

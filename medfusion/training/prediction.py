@@ -40,6 +40,11 @@ def build_model(
         categories=preprocessing.cardinalities,
         outputs=task.outputs,
         folder=experiment.folder,
+        instances={
+            name: view.instances.places
+            for name, view in data.images.items()
+            if view.instances is not None
+        },
     )
 
 
