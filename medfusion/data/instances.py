@@ -162,16 +162,15 @@ def choose_slices(
         >>> choose_slices(Slices(count=4, choose="middle"), 40).tolist()
         [18, 19, 20, 21]
         >>> choose_slices(Slices(count=4), 2).tolist()
-        [0, -1, 1, -1]
+        [-1, 0, -1, 1]
     """
     count = settings.count
     if settings.choose == "even":
+        bounds = np.arange(count + 1) * depth // count
+        sizes = np.diff(bounds)
         inside = np.full(count, 0.5) if numbers is None else numbers
-        chosen = np.floor((np.arange(count) + inside) * depth / count).astype(np.int64)
-        chosen = np.minimum(chosen, depth - 1)
-        again = np.zeros(count, dtype=bool)
-        again[1:] = chosen[1:] == chosen[:-1]
-        return np.where(again, ABSENT, chosen)
+        chosen = bounds[:-1] + np.floor(inside * sizes).astype(np.int64)
+        return np.where(sizes > 0, chosen, ABSENT)
     first = (depth - count) // 2
     if numbers is not None and first > 0:
         most = min(count // _MOVED, first, depth - count - first)

@@ -98,7 +98,9 @@ class CrossViewAttention(Aggregator):
         shares = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
         normed = self.norm(states)
         vector = torch.einsum("bv,bvd->bd", shares.to(normed.dtype), normed)
-        return Aggregated(vector, {WEIGHTS: torch.einsum("bq,bqv->bv", shares, weights)})
+        # A sum and not a product of matrices, which autocast would work out in half precision.
+        got = (shares[:, :, None] * weights).sum(dim=1)
+        return Aggregated(vector, {WEIGHTS: got})
 
     def _attend(self, states: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the views gather [B, V, d] and from where [B, V, V], the mean of heads."""
