@@ -212,7 +212,15 @@ class Cohort(Cases):
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes, cache)
+            preprocessing = Preprocessing.fit(
+                data,
+                table,
+                files.paths,
+                train,
+                classes,
+                cache,
+                bins=experiment.model.numeric_bins,
+            )
         return cls(
             **_features(data, table, preprocessing),
             cache=cache,

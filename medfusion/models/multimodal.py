@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from medfusion import spec
 from medfusion.errors import InputError
 from medfusion.models import aggregators, backbones, fusion, heads, tabular
 from medfusion.models.features import Features, Width
+from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
@@ -29,11 +30,13 @@ class ModelOutput(NamedTuple):
         logits: float [B, outputs]; what they mean is the task's matter.
         aux: What panels plot, such as gates or attention weights, by name; batch first.
         losses: What parts of the model add to the loss in training, by name; already weighted.
+        members: What the members of the table's encoder say, where it is an ensemble.
     """
 
     logits: Tensor
     aux: dict[str, Tensor]
     losses: Mapping[str, Tensor] = MappingProxyType({})
+    members: Members | None = None
 
 
 class MultimodalModel(nn.Module):
@@ -43,6 +46,10 @@ class MultimodalModel(nn.Module):
     order; `modalities` names them. One encoder serves all views and is run on the images that are
     there only, so that absent ones neither cost time nor enter the statistics of batch norms.
 
+    Where the table's encoder is an ensemble, every member has a head of its own, trained by its
+    own loss. Without images the members are the model: its output is what `combine` makes of
+    theirs, and `fusion` and `head` are None.
+
     Args:
         settings: The model part of an experiment.
         views: Channels, height and width of each view, in the order of `image_present`.
@@ -51,6 +58,9 @@ class MultimodalModel(nn.Module):
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
         folder: Where relative paths of weight files start.
+        bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
+            numbers piecewise linearly.
+        combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -83,6 +93,8 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        bins: Sequence[Sequence[float]] = (),
+        combine: Callable[[Tensor], Tensor] = mean_of_members,
     ) -> None:
         super().__init__()
         self.views = tuple(views)
@@ -107,7 +119,10 @@ class MultimodalModel(nn.Module):
             widths["image"] = self.image.width
         if numeric or categories:
             self.table = create(
-                settings.table or spec.MLPEncoder(), numeric=numeric, categories=categories
+                settings.table or spec.MLPEncoder(),
+                numeric=numeric,
+                categories=categories,
+                bins=bins,
             )
             widths["table"] = self.table.width
         if not widths:
@@ -116,8 +131,21 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.fusion = create(settings.fusion, widths=widths)
-        self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        self.combine = combine
+        self.members: Any = None
+        alone = self.image is None and self.table.members > 0
+        if alone or (self.table is not None and self.table.members and self.table.member_loss):
+            self.members = MemberHeads(
+                settings.head,
+                members=self.table.members,
+                width=self.table.width.vector,
+                outputs=outputs,
+            )
+        self.fusion: Any = None
+        self.head: Any = None
+        if not alone:
+            self.fusion = create(settings.fusion, widths=widths)
+            self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
 
     def forward(
         self,
@@ -154,8 +182,19 @@ class MultimodalModel(nn.Module):
             feats["image"], aux = self._encode_images(images, shown)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
+        members = self._member_outputs(feats, present)
+        if self.fusion is None:
+            return ModelOutput(self.combine(members.outputs), aux, members=members)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
+        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses, members)
+
+    def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
+        # Beside a fusion the members only matter for their loss.
+        if self.members is None or not (self.training or self.fusion is None):
+            return None
+        weight = None if self.fusion is None else self.table.member_loss
+        outputs = self.members(feats["table"].members)
+        return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""

@@ -9,7 +9,7 @@ from medfusion.spec.base import Real, Spec
 from medfusion.spec.fusion import Fusion, GatedFusion
 from medfusion.spec.head import Head, LinearHead
 from medfusion.spec.image_encoder import ImageEncoder
-from medfusion.spec.table_encoder import TableEncoder
+from medfusion.spec.table_encoder import MLPEncoder, TableEncoder
 
 
 class Model(Spec):
@@ -27,3 +27,9 @@ class Model(Spec):
     """From fused features to outputs."""
     modality_dropout: Real = Field(0.1, ge=0, lt=1)
     """Chance that a present modality is hidden from a subject while training; never all of them."""
+
+    @property
+    def numeric_bins(self) -> int:
+        """Bins per numeric column that the table's encoder wants; 0 where it wants none."""
+        table = self.table or MLPEncoder()
+        return table.bins if table.embeddings == "ple" else 0

@@ -40,6 +40,8 @@ def build_model(
         categories=preprocessing.cardinalities,
         outputs=task.outputs,
         folder=experiment.folder,
+        bins=preprocessing.scaled_bins,
+        combine=task.combine,
     )
 
 
