@@ -216,7 +216,14 @@ class Cohort(Cases):
         classes = wanted.classes(side == "train")
         if preprocessing is None:
             preprocessing = Preprocessing.fit(
-                data, table, files.paths, train, classes, cache, files.bags
+                data,
+                table,
+                files.paths,
+                train,
+                classes,
+                cache,
+                files.bags,
+                bins=experiment.model.numeric_bins,
             )
         return cls(
             **_features(data, table, preprocessing),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from medfusion.errors import InputError
 from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
 from medfusion.models.features import Features, Width
 from medfusion.models.instances import InstanceEncoder
+from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
@@ -34,6 +35,7 @@ class ModelOutput(NamedTuple):
         auxiliary: Outputs of each modality alone, float [B, outputs] by modality, where there are
             auxiliary heads; zeros in rows that did not show it.
         shown: Which rows showed a modality, after modality dropout, bool [B] by modality.
+        members: What the members of the table's encoder say, where it is an ensemble.
     """
 
     logits: Tensor
@@ -41,6 +43,7 @@ class ModelOutput(NamedTuple):
     losses: Mapping[str, Tensor] = MappingProxyType({})
     auxiliary: Mapping[str, Tensor] = MappingProxyType({})
     shown: Mapping[str, Tensor] = MappingProxyType({})
+    members: Members | None = None
 
 
 class MultimodalModel(nn.Module):
@@ -50,6 +53,10 @@ class MultimodalModel(nn.Module):
     order; `modalities` names them. One encoder serves all views and is run on the images that are
     there only, so that absent ones neither cost time nor enter the statistics of batch norms.
     Where a view stands for several instances (slices, a bag), these become one vector first.
+
+    Where the table's encoder is an ensemble, every member has a head of its own, trained by its
+    own loss. Without images the members are the model: its output is what `combine` makes of
+    theirs, and `fusion` and `head` are None.
 
     Args:
         settings: The model part of an experiment.
@@ -61,6 +68,9 @@ class MultimodalModel(nn.Module):
         folder: Where relative paths of weight files start.
         instances: Views that stand for several instances, with the number of their fixed places:
             slices per volume, or None for a bag.
+        bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
+            numbers piecewise linearly.
+        combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -94,6 +104,8 @@ class MultimodalModel(nn.Module):
         outputs: int,
         folder: Path,
         instances: Mapping[str, int | None] = MappingProxyType({}),
+        bins: Sequence[Sequence[float]] = (),
+        combine: Callable[[Tensor], Tensor] = mean_of_members,
     ) -> None:
         super().__init__()
         self.views = tuple(views)
@@ -128,7 +140,10 @@ class MultimodalModel(nn.Module):
             widths["image"] = self.image.width
         if numeric or categories:
             self.table = create(
-                settings.table or spec.MLPEncoder(), numeric=numeric, categories=categories
+                settings.table or spec.MLPEncoder(),
+                numeric=numeric,
+                categories=categories,
+                bins=bins,
             )
             widths["table"] = self.table.width
         if not widths:
@@ -137,8 +152,6 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.fusion = create(settings.fusion, widths=widths)
-        self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
         self.auxiliary: Any = None
         if settings.auxiliary is not None:
             self.auxiliary = nn.ModuleDict(
@@ -150,6 +163,21 @@ class MultimodalModel(nn.Module):
         self.align: Any = None
         if settings.alignment is not None and len(widths) > 1:
             self.align = create(settings.alignment, widths=widths)
+        self.combine = combine
+        self.members: Any = None
+        alone = self.image is None and self.table.members > 0
+        if alone or (self.table is not None and self.table.members and self.table.member_loss):
+            self.members = MemberHeads(
+                settings.head,
+                members=self.table.members,
+                width=self.table.width.vector,
+                outputs=outputs,
+            )
+        self.fusion: Any = None
+        self.head: Any = None
+        if not alone:
+            self.fusion = create(settings.fusion, widths=widths)
+            self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
 
     def forward(
         self,
@@ -190,6 +218,12 @@ class MultimodalModel(nn.Module):
             feats["image"], aux = self._encode_images(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
+        members = self._member_outputs(feats, present)
+        seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        if self.fusion is None:
+            logits = self.combine(members.outputs)
+            alone = self._alone(feats, present)
+            return ModelOutput(logits, aux, {}, alone, seen, members)
         fused = self.fusion(feats, present)
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
@@ -199,7 +233,8 @@ class MultimodalModel(nn.Module):
             aux | fused.aux,
             losses,
             self._alone(feats, present),
-            dict(zip(self.modalities, present.unbind(dim=1), strict=True)),
+            seen,
+            members,
         )
 
     def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
@@ -212,6 +247,14 @@ class MultimodalModel(nn.Module):
             vector = torch.where(there, feats[name].vector, 0.0)
             outputs[name] = torch.where(there, self.auxiliary[name](vector), 0.0)
         return outputs
+
+    def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
+        # Beside a fusion the members only matter for their loss.
+        if self.members is None or not (self.training or self.fusion is None):
+            return None
+        weight = None if self.fusion is None else self.table.member_loss
+        outputs = self.members(feats["table"].members)
+        return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""

@@ -54,7 +54,9 @@ from medfusion.spec.random_transform import RandomGamma as RandomGamma
 from medfusion.spec.random_transform import RandomIntensity as RandomIntensity
 from medfusion.spec.random_transform import RandomNoise as RandomNoise
 from medfusion.spec.random_transform import RandomPatch as RandomPatch
+from medfusion.spec.table_encoder import FTTransformerEncoder as FTTransformerEncoder
 from medfusion.spec.table_encoder import MLPEncoder as MLPEncoder
+from medfusion.spec.table_encoder import TabMEncoder as TabMEncoder
 from medfusion.spec.target import BinaryTarget as BinaryTarget
 from medfusion.spec.target import MulticlassTarget as MulticlassTarget
 from medfusion.spec.target import RegressionTarget as RegressionTarget

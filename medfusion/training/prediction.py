@@ -45,6 +45,8 @@ def build_model(
             for name, view in data.images.items()
             if view.instances is not None
         },
+        bins=preprocessing.scaled_bins,
+        combine=task.combine,
     )
 
 

@@ -55,6 +55,12 @@ class BinaryTask(Task):
         weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         return weighted_mean(losses, weights[target])
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logit of the mean of the members' probabilities."""
+        outputs = outputs.float()
+        yes = torch.logsumexp(functional.logsigmoid(outputs), dim=1)
+        return yes - torch.logsumexp(functional.logsigmoid(-outputs), dim=1)
+
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of both classes, [n, 2]."""
         positive = torch.sigmoid(logits.detach().to("cpu", torch.float64)[:, 0])

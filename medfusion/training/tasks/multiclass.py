@@ -52,6 +52,10 @@ class MulticlassTask(Task):
             weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         return functional.cross_entropy(logits, target, weight=weights)
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logarithm of the mean of the members' probabilities, up to a constant."""
+        return torch.logsumexp(torch.log_softmax(outputs.float(), dim=2), dim=1)
+
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""
         return torch.softmax(logits.detach().to("cpu", torch.float64), dim=1).numpy()
