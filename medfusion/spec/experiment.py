@@ -187,9 +187,15 @@ class Experiment(Spec):
         self._check_monitor()
         self._check_idle_parts()
         self._check_views()
-        weights = self.training.class_weights
-        if weights != "none" and self.data.target.kind == "regression":
-            msg = "training.class_weights is for classes; the target is a regression"
+        kind, loss = self.data.target.kind, self.training.loss
+        if self.training.class_weights != "none" and kind in ("regression", "survival"):
+            msg = f"training.class_weights is for classes; the target is of kind {kind}"
+            raise ValueError(msg)
+        if loss is not None and kind not in loss.targets:
+            msg = (
+                f"training.loss {loss.kind} is for {' and '.join(loss.targets)} targets; "
+                f"this one is {kind}"
+            )
             raise ValueError(msg)
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
             msg = "training.optimizer.encoder_lr_scale is unused: there is no image encoder"

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.loss import Loss
 
 
 class _Optimizer(Spec):
@@ -127,6 +128,8 @@ class Training(Spec):
     """Passes over the training split at most."""
     batch_size: Int = Field(32, ge=1, le=65_536)
     """Subjects per step and device."""
+    loss: Loss | None = None
+    """What training makes small; null is the usual loss of the target."""
     optimizer: Optimizer = AdamW()
     """Optimizer and learning rate."""
     schedule: Schedule = CosineSchedule()
