@@ -44,10 +44,13 @@ from medfusion.spec.random_transform import RandomGamma as RandomGamma
 from medfusion.spec.random_transform import RandomIntensity as RandomIntensity
 from medfusion.spec.random_transform import RandomNoise as RandomNoise
 from medfusion.spec.random_transform import RandomPatch as RandomPatch
+from medfusion.spec.survival_loss import CoxLoss as CoxLoss
+from medfusion.spec.survival_loss import DiscreteTimeLoss as DiscreteTimeLoss
 from medfusion.spec.table_encoder import MLPEncoder as MLPEncoder
 from medfusion.spec.target import BinaryTarget as BinaryTarget
 from medfusion.spec.target import MulticlassTarget as MulticlassTarget
 from medfusion.spec.target import RegressionTarget as RegressionTarget
+from medfusion.spec.target import SurvivalTarget as SurvivalTarget
 from medfusion.spec.training import SGD as SGD
 from medfusion.spec.training import Adam as Adam
 from medfusion.spec.training import AdamW as AdamW

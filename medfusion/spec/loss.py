@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field
 
 from medfusion.spec.base import Real, Spec
+from medfusion.spec.survival_loss import CoxLoss, DiscreteTimeLoss
 
 
 class LossSpec(Spec):
@@ -88,7 +89,7 @@ class AbsoluteLoss(LossSpec):
     kind: Literal["l1"] = "l1"
 
 
-TaskLoss = Annotated[
+_OfOneTarget = (
     CrossEntropyLoss
     | FocalLoss
     | AsymmetricLoss
@@ -96,10 +97,13 @@ TaskLoss = Annotated[
     | CoralLoss
     | SquaredLoss
     | HuberLoss
-    | AbsoluteLoss,
-    Field(discriminator="kind"),
-]
-"""Losses of one target."""
+    | AbsoluteLoss
+    | CoxLoss
+    | DiscreteTimeLoss
+)
+
+TaskLoss = Annotated[_OfOneTarget, Field(discriminator="kind")]
+"""Losses of one target, by `kind`."""
 
 
 class PerTaskLoss(LossSpec):
@@ -111,19 +115,8 @@ class PerTaskLoss(LossSpec):
     """Loss by the name of the task."""
 
 
-Loss = Annotated[
-    CrossEntropyLoss
-    | FocalLoss
-    | AsymmetricLoss
-    | CornLoss
-    | CoralLoss
-    | SquaredLoss
-    | HuberLoss
-    | AbsoluteLoss
-    | PerTaskLoss,
-    Field(discriminator="kind"),
-]
-"""Losses by `kind`."""
+Loss = Annotated[_OfOneTarget | PerTaskLoss, Field(discriminator="kind")]
+"""Losses by `kind`; each says in `targets` which kinds of target it fits."""
 
 
 def losses_for(target: str) -> list[str]:
@@ -136,7 +129,7 @@ def losses_for(target: str) -> list[str]:
     return [m.model_fields["kind"].default for m in members if target in m.targets]
 
 
-def misfit(loss: LossSpec, target: str, path: str = "training.loss") -> str:
+def misfit(loss: Loss, target: str, path: str = "training.loss") -> str:
     """Return why a loss does not fit a kind of target; empty where it does.
 
     >>> misfit(CornLoss(), "regression")

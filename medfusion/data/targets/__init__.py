@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medfusion.data.table import Table
-from medfusion.data.targets import classes, number
+from medfusion.data.targets import classes, number, survival
 from medfusion.data.targets.contract import Target
 from medfusion.spec.target import TargetSpec
 
@@ -13,6 +13,7 @@ READERS: dict[str, Callable[..., Target]] = {
     "binary": classes.read,
     "multiclass": classes.read,
     "regression": number.read,
+    "survival": survival.read,
 }
 """Who reads a target of each kind."""
 

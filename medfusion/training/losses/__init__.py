@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from medfusion.registry import create
-from medfusion.spec.loss import LossSpec
+from medfusion.spec.loss import Loss
 from medfusion.training.losses.asymmetric import Asymmetric
 from medfusion.training.losses.cross_entropy import CrossEntropy
 from medfusion.training.losses.deviation import Absolute, Huber, Squared
@@ -22,6 +22,6 @@ from medfusion.training.losses.focal import Focal
 __all__ = ["Absolute", "Asymmetric", "CrossEntropy", "Focal", "Huber", "Squared", "make_loss"]
 
 
-def make_loss(settings: LossSpec) -> Any:
+def make_loss(settings: Loss) -> Any:
     """Return what works a loss out."""
     return create(settings)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from medfusion.evaluation import epoch_metrics
 from medfusion.spec import CrossEntropyLoss, Training
-from medfusion.spec.loss import Loss, LossSpec
+from medfusion.spec.base import Spec
+from medfusion.spec.loss import Loss
 from medfusion.spec.target import TargetSpec
 from medfusion.training.losses import make_loss
 
@@ -34,10 +35,10 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]
-    standard: ClassVar[LossSpec] = CrossEntropyLoss()
+    standard: ClassVar[Loss] = CrossEntropyLoss()
     """The target's own loss."""
     classes: tuple[str, ...]
-    criterion: LossSpec | None = dataclasses.field(default=None, kw_only=True)
+    criterion: Loss | None = dataclasses.field(default=None, kw_only=True)
 
     @classmethod
     @abstractmethod
@@ -106,7 +107,7 @@ class Task(ABC):
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, LossSpec) else value
+    return value.model_dump(mode="json") if isinstance(value, Spec) else value
 
 
 def _frozen(value: Any) -> Any:

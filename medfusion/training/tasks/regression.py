@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medfusion.spec import SquaredLoss, Training
-from medfusion.spec.loss import LossSpec
+from medfusion.spec.loss import Loss
 from medfusion.spec.target import TargetSpec
 from medfusion.training.tasks.contract import Task
 
@@ -25,7 +25,7 @@ class RegressionTask(Task):
     """
 
     kind: ClassVar[str] = "regression"
-    standard: ClassVar[LossSpec] = SquaredLoss()
+    standard: ClassVar[Loss] = SquaredLoss()
     mean: float = 0.0
     sd: float = 1.0
 
