@@ -11,10 +11,21 @@ from medfusion.spec.target import TargetSpec
 from medfusion.training.tasks.binary import BinaryTask
 from medfusion.training.tasks.contract import Task
 from medfusion.training.tasks.multiclass import MulticlassTask
+from medfusion.training.tasks.multilabel import MultilabelTask
+from medfusion.training.tasks.multitask import MultitaskTask
+from medfusion.training.tasks.ordinal import OrdinalTask
 from medfusion.training.tasks.regression import RegressionTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (BinaryTask, MulticlassTask, RegressionTask)
+    task.kind: task
+    for task in (
+        BinaryTask,
+        MulticlassTask,
+        MultilabelTask,
+        OrdinalTask,
+        RegressionTask,
+        MultitaskTask,
+    )
 }
 """The task of each kind of target."""
 

@@ -107,7 +107,11 @@ class Task(ABC):
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, Spec) else value
+    if isinstance(value, Task):
+        return value.to_json()
+    if isinstance(value, Spec):
+        return value.model_dump(mode="json")
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _frozen(value: Any) -> Any:
