@@ -22,6 +22,15 @@ from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
 from medfusion.spec.head import LinearHead as LinearHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
+from medfusion.spec.loss import AbsoluteLoss as AbsoluteLoss
+from medfusion.spec.loss import AsymmetricLoss as AsymmetricLoss
+from medfusion.spec.loss import CoralLoss as CoralLoss
+from medfusion.spec.loss import CornLoss as CornLoss
+from medfusion.spec.loss import CrossEntropyLoss as CrossEntropyLoss
+from medfusion.spec.loss import FocalLoss as FocalLoss
+from medfusion.spec.loss import HuberLoss as HuberLoss
+from medfusion.spec.loss import PerTaskLoss as PerTaskLoss
+from medfusion.spec.loss import SquaredLoss as SquaredLoss
 from medfusion.spec.metric import METRICS as METRICS
 from medfusion.spec.metric import SMALLER_IS_BETTER as SMALLER_IS_BETTER
 from medfusion.spec.metric import main_metric as main_metric
@@ -48,6 +57,7 @@ from medfusion.spec.training import AdamW as AdamW
 from medfusion.spec.training import ConstantSchedule as ConstantSchedule
 from medfusion.spec.training import CosineSchedule as CosineSchedule
 from medfusion.spec.training import EarlyStopping as EarlyStopping
+from medfusion.spec.training import EffectiveNumber as EffectiveNumber
 from medfusion.spec.training import OneCycleSchedule as OneCycleSchedule
 from medfusion.spec.training import PlateauSchedule as PlateauSchedule
 from medfusion.spec.training import StepSchedule as StepSchedule
