@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from medfusion.evaluation import epoch_metrics
+from medfusion.evaluation import FollowUp, epoch_metrics
 from medfusion.spec import CrossEntropyLoss, Training
 from medfusion.spec.base import Spec
 from medfusion.spec.loss import Loss
@@ -81,6 +81,30 @@ class Task(ABC):
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
         """Return what is followed epoch by epoch, on these rows, without the loss."""
         return epoch_metrics(self.kind, target, self.predictions(logits))
+
+    @property
+    def ready(self) -> bool:
+        """Whether all of `columns` can be predicted; where not, `after_training` sees to it."""
+        return True
+
+    def after_training(self, logits: Tensor, target: np.ndarray) -> Self:
+        """Return the task with what it takes from the training rows under the best weights.
+
+        Args:
+            logits: What the trained model makes of the training rows, [n, outputs].
+            target: Their targets, [n] or [n, C].
+        """
+        del logits, target
+        return self
+
+    def follow_up(self, target: np.ndarray) -> FollowUp | None:
+        """Return what survival predictions are judged with; None for other targets.
+
+        Args:
+            target: Targets of the training rows.
+        """
+        del target
+        return None
 
     @cached_property
     def function(self) -> Any:
