@@ -55,17 +55,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
 
 def _split(cohort: Cohort, name: str) -> dict[str, Any]:
     rows = cohort.rows(name)
-    values = cohort.target[rows]
-    if cohort.classes:
-        counts = np.bincount(values, minlength=len(cohort.classes)).tolist()
-        target = dict(zip(cohort.classes, counts, strict=True))
-    else:
-        target = {
-            "mean": float(values.mean()),
-            "sd": _sd(values),
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
+    target, unknown = _target(cohort, rows)
     missing = {
         view: int((~cohort.image_present[rows, index]).sum())
         for index, view in enumerate(cohort.image_paths)
@@ -78,7 +68,38 @@ def _split(cohort: Cohort, name: str) -> dict[str, Any]:
         "groups": len({cohort.groups[row] for row in rows}),
         "target": target,
         "missing": missing,
+        **({"unknown": unknown} if any(unknown.values()) else {}),
     }
+
+
+def _target(
+    cohort: Cohort, rows: NDArray[np.int64]
+) -> tuple[dict[str, float | None], dict[str, int]]:
+    """Return counts of classes (of labels: where they hold) or moments, and who has no target.
+
+    Where the target has several tasks, the names begin with the task's.
+    """
+    multitask = cohort.spec.target.kind == "multitask"
+    found: dict[str, float | None] = {}
+    unknown = {}
+    for part in cohort.outcomes:
+        values = part.of(rows)
+        unknown[part.name] = len(rows) - len(values)
+        start = f"{part.name}/" if multitask else ""
+        if part.kind == "multilabel":
+            found[part.name] = int((values == 1).sum())
+        elif part.classes:
+            counts = np.bincount(values, minlength=len(part.classes)).tolist()
+            found |= {f"{start}{label}": n for label, n in zip(part.classes, counts, strict=True)}
+        else:
+            known = len(values) > 0
+            found |= {
+                f"{start}mean": float(values.mean()) if known else None,
+                f"{start}sd": _sd(values),
+                f"{start}min": float(values.min()) if known else None,
+                f"{start}max": float(values.max()) if known else None,
+            }
+    return found, unknown
 
 
 def _numeric(

@@ -136,8 +136,6 @@ class Training(Spec):
     """Passes over the training split at most."""
     batch_size: Int = Field(32, ge=1, le=65_536)
     """Subjects per step and device."""
-    loss: Loss | None = None
-    """What training makes small; null is the usual loss of the target."""
     optimizer: Optimizer = AdamW()
     """Optimizer and learning rate."""
     schedule: Schedule = CosineSchedule()
@@ -145,7 +143,7 @@ class Training(Spec):
     early_stopping: EarlyStopping | None = None
     """When to end early; null trains all epochs. The best epoch's weights are used in either case."""
     loss: Loss | None = None
-    """What is made small; null is the target's own: cross-entropy for classes and labels, corn for ordered classes, mse for a number."""
+    """What is made small; null is the target's own: cross-entropy for classes and labels, corn for ordered classes, mse for a number, cox for survival."""
     class_weights: (
         Literal["none", "balanced"] | tuple[Annotated[Real, Field(gt=0)], ...] | EffectiveNumber
     ) = "none"

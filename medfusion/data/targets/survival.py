@@ -141,7 +141,9 @@ def _events(table: Table, spec: SurvivalTarget, cells: list[str]) -> NDArray[np.
         if meant not in words:
             near = nearest(spec.event_value, names)
             hint = f"; did you mean {near!r}?" if near else ""
-            msg = f"{where} holds {shown}, but data.target.event_value is {spec.event_value!r}{hint}"
+            msg = (
+                f"{where} holds {shown}, but data.target.event_value is {spec.event_value!r}{hint}"
+            )
             raise TableError(msg)
     else:
         meant = _guess(where, shown, set(words))
