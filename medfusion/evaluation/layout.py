@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medfusion.evaluation.follow_up import PREFIX, FollowUp, time_of
+
 Floats = NDArray[np.float64]
 
 
@@ -107,10 +109,56 @@ class NumberLayout(Layout):
         return np.array([float(row["target"]) for row in rows], dtype=np.float64)
 
 
+class TimeLayout(Layout):
+    """`time` and `event` are the target, `risk` and `survival_<time>` its prediction."""
+
+    def classes(self, header: Sequence[str]) -> tuple[str, ...]:
+        """Return nothing."""
+        del header
+        return ()
+
+    def columns(self, header: Sequence[str]) -> list[str]:
+        """Return the risk and the survival at each time."""
+        return ["risk", *(name for name in header if name.startswith(PREFIX))]
+
+    def targets(self, classes: Sequence[str]) -> list[str]:
+        """Return both columns."""
+        del classes
+        return ["time", "event"]
+
+    def write(self, target: NDArray[Any], classes: Sequence[str]) -> dict[str, list[str]]:
+        """Return times with all their digits, and events as 1 or 0."""
+        del classes
+        times = [repr(float(time)) for time in target[:, 0]]
+        return {"time": times, "event": [str(int(event)) for event in target[:, 1]]}
+
+    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> Floats:
+        """Return time and event, float64 [n, 2]."""
+        del classes
+        cells = [[float(row["time"]), float(row["event"])] for row in rows]
+        return np.array(cells, dtype=np.float64).reshape(len(rows), 2)
+
+
+def follow_up(
+    target: NDArray[Any], header: Sequence[str], horizons: Sequence[float] | None = None
+) -> FollowUp:
+    """Return what the survival predictions of a run are judged with.
+
+    Args:
+        target: Time and event of the training rows, [m, 2].
+        header: Columns of the predictions.
+        horizons: As the experiment gives them.
+    """
+    known = FollowUp.of_training(*target.T, horizons=horizons)
+    times = tuple(time_of(name) for name in header if name.startswith(PREFIX))
+    return FollowUp(times, tuple(at for at in known.horizons if at in times), *target.T)
+
+
 _LAYOUTS: dict[str, Layout] = {
     "binary": ClassLayout(),
     "multiclass": ClassLayout(),
     "regression": NumberLayout(),
+    "survival": TimeLayout(),
 }
 
 

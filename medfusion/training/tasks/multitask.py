@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from medfusion.spec import PerTaskLoss, Training
 from medfusion.spec.target import MultitaskTarget, TargetSpec, of_task
-from medfusion.training.tasks.contract import Task
+from medfusion.training.tasks.contract import Judged, Task
 
 
 class Slice(NamedTuple):
@@ -165,6 +165,30 @@ class MultitaskTask(Task):
             figures |= part.task.metrics(rows.numpy(), own)
             found |= {f"{part.name}/{name}": value for name, value in figures.items()}
         return found
+
+    @property
+    def ready(self) -> bool:
+        """Whether all tasks are."""
+        return all(task.ready for task in self.tasks)
+
+    def after_training(self, logits: Tensor, target: np.ndarray) -> Self:
+        """Return the task with what each takes from the training rows that have it."""
+        done = []
+        for part in self.slices:
+            wanted = torch.from_numpy(target[:, part.target])
+            known = _known(wanted, part.task.kind)
+            rows = _as_task(wanted[known], part.task.kind).numpy()
+            done.append(part.task.after_training(logits[:, part.logits][known], rows))
+        return dataclasses.replace(self, tasks=tuple(done))
+
+    def judged(self, target: np.ndarray, predictions: np.ndarray) -> Iterator[Judged]:
+        """Yield the rows of each task that have its target."""
+        for part in self.slices:
+            wanted = torch.from_numpy(target[:, part.target])
+            known = _known(wanted, part.task.kind)
+            rows = _as_task(wanted[known], part.task.kind).numpy()
+            own = predictions[:, part.predictions][known.numpy()]
+            yield Judged(f"{part.name}/", part.task, np.flatnonzero(known.numpy()), rows, own)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the predictions of all tasks side by side, [n, columns]."""
