@@ -9,7 +9,7 @@ import numpy as np
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
 from medfusion.training.tasks.binary import BinaryTask
-from medfusion.training.tasks.contract import Task
+from medfusion.training.tasks.contract import Judged, Task
 from medfusion.training.tasks.cox import CoxTask
 from medfusion.training.tasks.discrete_time import DiscreteTimeTask
 from medfusion.training.tasks.multiclass import MulticlassTask
