@@ -33,7 +33,7 @@ TASKS: dict[str, type[Task]] = {
 }
 """The task of each kind of target."""
 
-__all__ = ["TASKS", "CoxTask", "DiscreteTimeTask", "Task", "fit_task", "task_from_json"]
+__all__ = ["TASKS", "CoxTask", "DiscreteTimeTask", "Judged", "Task", "fit_task", "task_from_json"]
 
 
 def fit_task(
