@@ -101,9 +101,7 @@ class _Ties:
         self.share = (np.arange(len(places)) - began) / np.maximum(self.died[self.of], 1)
 
 
-def _penalised(
-    x: Floats, beta: Floats, ties: _Ties, ridge: float
-) -> tuple[float, Floats, Floats]:
+def _penalised(x: Floats, beta: Floats, ties: _Ties, ridge: float) -> tuple[float, Floats, Floats]:
     """Return value, gradient and negative Hessian of the penalised log-likelihood."""
     rows = x[ties.order]
     score = rows @ beta

@@ -54,7 +54,9 @@ class DiscreteTimeTask(SurvivalTask):
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""
-        odds = logits.detach().to("cpu", torch.float64) + torch.tensor(self.base, dtype=torch.float64)
+        odds = logits.detach().to("cpu", torch.float64) + torch.tensor(
+            self.base, dtype=torch.float64
+        )
         steps = -functional.softplus(odds)
         log = np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0)))
         knots = np.concatenate([[0.0], self.cuts])
