@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data import leakage, likeness
+from medfusion.data import leakage, likeness, time_leakage
 from medfusion.data.numbers import are_numbers, to_numbers
 from medfusion.data.split import SPLITS
 from medfusion.spec.data import ColumnSplit
@@ -79,6 +79,7 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
 
 
@@ -104,6 +105,12 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
                 finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
                 own = [int(rows[row]) for row in leak.rows]
                 found.append(dataclasses.replace(leak, finding=finding, rows=own))
+        if cohort.spec.target.kind == "survival":
+            time, event = cohort.target[train].T
+            late = time_leakage.find(name, [cells[row] for row in train], time, event == 1)
+            if late is not None:
+                rows = [int(train[row]) for row in late.rows]
+                found.append(dataclasses.replace(late, rows=rows))
     return found
 
 
@@ -363,6 +370,22 @@ def _classes_per_split(cohort: Cohort) -> Check:
         return Check(name, "PASS", "every split holds every class")
     message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
     return Check(name, "WARN", message, len(lacking))
+
+
+def _times(cohort: Cohort) -> Check:
+    name = "survival times"
+    time, event = cohort.target.T
+    begun = np.flatnonzero(time == 0)
+    if len(begun):
+        died = int(event[begun].sum())
+        message = (
+            f"{len(begun)} row(s) have a time of 0, {died} of them with the event. Was the event "
+            "known before observation began? Such rows belong out of the table"
+        )
+        return Check(name, "WARN", message, len(begun), _ids(cohort, begun.tolist()))
+    lasts = {split: float(time[cohort.rows(split)].max()) for split in SPLITS}
+    shown = ", ".join(f"{split} {last:g}" for split, last in lasts.items())
+    return Check(name, "PASS", f"all times are above 0; longest follow-up: {shown}")
 
 
 def _ids(cohort: Cohort, rows: Iterable[int]) -> list[str]:

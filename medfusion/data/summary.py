@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
+from medfusion.data.targets.survival import median_follow_up
 from medfusion.data.wording import in_order
+from medfusion.spec.target import SurvivalTarget
 
 if TYPE_CHECKING:
     from medfusion.data.cohort import Cohort
@@ -79,6 +81,8 @@ def _target(
 
     Where the target has several tasks, the names begin with the task's.
     """
+    if isinstance(cohort.spec.target, SurvivalTarget):
+        return _survival(cohort.target[rows]), {}
     multitask = cohort.spec.target.kind == "multitask"
     found: dict[str, float | None] = {}
     unknown = {}
@@ -100,6 +104,18 @@ def _target(
                 f"{start}max": float(values.max()) if known else None,
             }
     return found, unknown
+
+
+def _survival(target: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return counts of events and censored, and how long rows were followed."""
+    time, event = target[:, 0], target[:, 1] == 1
+    return {
+        "censored": int((~event).sum()),
+        "event": int(event.sum()),
+        "median_follow_up": median_follow_up(time, event),
+        "min": float(time.min()),
+        "max": float(time.max()),
+    }
 
 
 def _numeric(

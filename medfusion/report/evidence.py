@@ -148,12 +148,16 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64).
-        output: Probability of each class `[n, K]`, or the predicted number `[n]`.
+        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), or time and
+            event `[n, 2]`.
+        output: Probability of each class `[n, K]`, the predicted number `[n]`, or risk and survival
+            `[n, 1 + T]`.
+        columns: Names of what was predicted.
     """
 
     target: NDArray[Any]
     output: NDArray[np.float64]
+    columns: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -302,7 +306,9 @@ def _predictions(
             raise RunError(msg)
         by_split.setdefault(row["split"], []).append(row)
     return classes, {
-        split: SplitPredictions(form.read(chosen, classes), _squeezed(form, chosen, header))
+        split: SplitPredictions(
+            form.read(chosen, classes), _squeezed(form, chosen, header), tuple(outputs)
+        )
         for split, chosen in by_split.items()
     }
 

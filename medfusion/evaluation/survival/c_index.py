@@ -116,6 +116,7 @@ def uno_index(
     event: npt.ArrayLike,
     risk: npt.ArrayLike,
     censoring: Censoring | None = None,
+    end: float = float("inf"),
 ) -> float:
     """Return Uno's C-index, which does not depend on how many are censored; NaN without a pair.
 
@@ -127,6 +128,7 @@ def uno_index(
         event: 1 where the event was seen, 0 where the case is censored, [n].
         risk: Any number that is higher for earlier events, [n].
         censoring: Where the weights come from; by default these very cases.
+        end: Events from this time on are left out: the latest have weights without bounds.
 
     Example:
         >>> round(uno_index([5, 3, 8, 9], [1, 1, 0, 1], [0.2, 0.9, 0.4, 0.1]), 3)
@@ -134,6 +136,7 @@ def uno_index(
     """
     times, events, risks = (_floats(values) for values in (time, event, risk))
     weight = (censoring or Censoring(times, events)).weights(times, events) ** 2
+    weight = np.where(times < end, weight, 0.0)
     return float(replicated_concordance(times, events, risks, weight, np.ones((1, len(times))))[0])
 
 

@@ -29,7 +29,7 @@ def entries(sample: Sample) -> dict[str, Entry]:
     known = sample.follow_up
     if known is not None:
         censoring = Censoring(known.time, known.event)
-        found["c_index_uno"] = _uno(sample, censoring)
+        found["c_index_uno"] = _uno(sample, known, censoring)
         if sample.prediction.shape[1] > 1:
             found |= _over_time(sample, known, censoring)
             for at in known.horizons:
@@ -70,18 +70,19 @@ def _flat(risk: Floats) -> str:
     return "all cases have the same risk" if len(risk) and (risk == risk[0]).all() else ""
 
 
-def _uno(sample: Sample, censoring: Censoring) -> Entry:
+def _uno(sample: Sample, known: FollowUp, censoring: Censoring) -> Entry:
     time, event = sample.target.T.astype(np.float64)
     risk = sample.prediction[:, 0]
-    weight = censoring.weights(time, event) ** 2
-    late = int(((event == 1) & (weight == 0)).sum())
-    note = f"without {late} event(s) after the follow-up of the training rows" if late else ""
+    # Late events have weights without bounds: pairs count up to the last time that is predicted.
+    end = known.times[-1] if known.times else np.inf
+    weight = np.where(time < end, censoring.weights(time, event) ** 2, 0.0)
+    note = f"events before {written(end)}" if np.isfinite(end) else ""
     return Entry(
         lambda weights: replicated_concordance(time, event, risk, weight, weights.rows()),
         sample.n,
         reason=_flat(risk),
         note=note,
-        failing="no event in the follow-up of the training rows has a case that lived longer",
+        failing="no event of that span has a case that lived longer",
     )
 
 
@@ -98,7 +99,7 @@ def _over_time(sample: Sample, known: FollowUp, censoring: Censoring) -> dict[st
     reason = "" if len(times) > 1 else "fewer than two of the times are observed"
     survival = sample.prediction[:, places]
     weight = censoring.weights(time, event)
-    span = f"from {written(times[0])} to {written(times[-1])}" if times else ""
+    span = f"over times from {written(times[0])} to {written(times[-1])}" if times else ""
     errors = cache(lambda: integrated_errors(time, event, survival, times, censoring))
     return {
         "auc_mean": Entry(

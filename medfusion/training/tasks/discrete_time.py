@@ -13,13 +13,13 @@ from torch.nn import functional
 from medfusion.registry import register
 from medfusion.spec import DiscreteTimeLoss
 from medfusion.spec.loss import Loss
-from medfusion.training.losses.interval_hazards import log_interval_likelihood
+from medfusion.training.losses.interval_hazards import intervals_of, log_interval_likelihood
 from medfusion.training.tasks.survival import SurvivalTask
 
 
 @dataclasses.dataclass(frozen=True)
 class DiscreteTimeTask(SurvivalTask):
-    """One output for each interval, the log odds of the event among those who reach it.
+    """One output for each interval: log odds of the event there, from those of all training rows.
 
     Survival is the product of what the hazards leave, so it never rises. Within an interval the
     hazard is constant, and after the last, where training saw no event, survival stays. The risk
@@ -27,10 +27,13 @@ class DiscreteTimeTask(SurvivalTask):
 
     Attributes:
         cuts: Last time of each interval, rising: quantiles of the event times in training.
+        base: Log odds of the event in each interval among the training rows that reach it; an
+            output of 0 stands for them, so that training begins at the survival of all.
     """
 
     standard: ClassVar[Loss] = DiscreteTimeLoss()
     cuts: tuple[float, ...] = ()
+    base: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -46,11 +49,15 @@ class DiscreteTimeTask(SurvivalTask):
         """
         # In the precision of the times, so that an event at a cut stays on its side.
         cuts = torch.tensor(self.cuts, dtype=target.dtype, device=target.device)
-        return -log_interval_likelihood(logits, *target.unbind(1), cuts).mean()
+        base = torch.tensor(self.base, dtype=logits.dtype, device=logits.device)
+        return -log_interval_likelihood(logits + base, *target.unbind(1), cuts).mean()
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""
-        steps = -functional.softplus(logits.detach().to("cpu", torch.float64))
+        odds = logits.detach().to("cpu", torch.float64) + torch.tensor(
+            self.base, dtype=torch.float64
+        )
+        steps = -functional.softplus(odds)
         log = np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0)))
         knots = np.concatenate([[0.0], self.cuts])
         times = np.minimum(self.times, knots[-1])
@@ -73,6 +80,17 @@ def _discrete_time(
     seen = target[(target[:, 1] == 1) & (target[:, 0] > 0), 0]
     shares = np.arange(1, settings.intervals + 1) / settings.intervals
     cuts = np.unique(np.quantile(seen, shares, method="inverted_cdf"))
+    time, event = torch.from_numpy(target).unbind(1)
+    lived, died = (
+        part.sum(0).double() for part in intervals_of(time, event, torch.from_numpy(cuts))
+    )
+    # Half a case on either side keeps the odds of a small interval finite.
+    base = ((died + 0.5) / (lived + 0.5)).log()
     return DiscreteTimeTask(
-        (), times=times, horizons=horizons, cuts=tuple(cuts.tolist()), criterion=settings
+        (),
+        times=times,
+        horizons=horizons,
+        cuts=tuple(cuts.tolist()),
+        base=tuple(base.tolist()),
+        criterion=settings,
     )
