@@ -65,6 +65,7 @@ class MultimodalModel(nn.Module):
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
+        extension: What follows every head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
         instances: Views that stand for several instances, with the number of their fixed places:
             slices per volume, or None for a bag.
@@ -106,6 +107,7 @@ class MultimodalModel(nn.Module):
         instances: Mapping[str, int | None] = MappingProxyType({}),
         bins: Sequence[Sequence[float]] = (),
         combine: Callable[[Tensor], Tensor] = mean_of_members,
+        extension: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.views = tuple(views)
@@ -178,6 +180,7 @@ class MultimodalModel(nn.Module):
         if not alone:
             self.fusion = create(settings.fusion, widths=widths)
             self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        self.extension = extension
 
     def forward(
         self,
@@ -229,7 +232,7 @@ class MultimodalModel(nn.Module):
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
         return ModelOutput(
-            self.head(fused.z),
+            self._extended(self.head(fused.z)),
             aux | fused.aux,
             losses,
             self._alone(feats, present),
@@ -245,8 +248,12 @@ class MultimodalModel(nn.Module):
         for m, name in enumerate(self.modalities):
             there = present[:, m, None]
             vector = torch.where(there, feats[name].vector, 0.0)
-            outputs[name] = torch.where(there, self.auxiliary[name](vector), 0.0)
+            outputs[name] = torch.where(there, self._extended(self.auxiliary[name](vector)), 0.0)
         return outputs
+
+    def _extended(self, outputs: Tensor) -> Tensor:
+        """Return the logits from a head's outputs, [B, outputs]."""
+        return outputs if self.extension is None else self.extension(outputs)
 
     def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
         # Beside a fusion the members only matter for their loss.
@@ -254,6 +261,7 @@ class MultimodalModel(nn.Module):
             return None
         weight = None if self.fusion is None else self.table.member_loss
         outputs = self.members(feats["table"].members)
+        outputs = self._extended(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:

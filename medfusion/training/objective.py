@@ -13,9 +13,7 @@ from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
 from medfusion.models import ModelOutput
 from medfusion.training.tasks import Task
-
-TASK = "task"
-"""Name of the task's own loss among the parts."""
+from medfusion.training.tasks.contract import TASK
 
 MEMBERS = "members"
 """Name of the mean of the losses of an ensemble's members, where they are not the whole model."""
@@ -62,7 +60,7 @@ class Objective:
         self.task, self.terms = task, tuple(terms)
 
     def __call__(self, model: Any, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """Return the parts by name; "task" is first and the loss is their sum."""
+        """Return the parts by name, those of the task first; the loss is their sum."""
         output = forward(model, batch)
         parts = self._task_parts(output, target_of(batch))
         parts |= output.losses
@@ -73,15 +71,13 @@ class Objective:
     def _task_parts(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         members = output.members
         if members is None:
-            return {TASK: self.task.loss(output.logits.float(), target)}
+            return self.task.parts(output.logits.float(), target)
         if members.weight is None:
             return {TASK: members_loss(self.task, members.outputs, target)}
         rows = members.present
         own = members_loss(self.task, members.outputs[rows], target[rows])
-        return {
-            TASK: self.task.loss(output.logits.float(), target),
-            MEMBERS: members.weight * own,
-        }
+        parts = self.task.parts(output.logits.float(), target)
+        return parts | {MEMBERS: members.weight * own}
 
 
 def members_loss(task: Task, outputs: Tensor, target: Tensor) -> Tensor:
