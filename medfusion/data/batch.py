@@ -20,8 +20,12 @@ class Batch:
         numeric: float32 [B, N], scaled; 0 where missing.
         numeric_present: bool [B, N].
         categorical: int64 [B, K]; 0 missing, 1 not seen in training, from 2 on known values.
-        target: int64 class index or float32 number [B]; None for rows without a target.
+        target: int64 class index or float32 number [B], of a segmentation the class of each pixel
+            int64 [B, H, W]; None for rows without a target.
         row: int64 [B], positions in the cases that were loaded.
+        masks: Class of each pixel, uint8 [B, H, W], for the views that have masks: moved as the
+            images are, 255 where nothing is known, 0 in rows without a mask.
+        mask_present: bool [B] for the same views.
     """
 
     images: dict[str, Tensor]
@@ -31,6 +35,8 @@ class Batch:
     categorical: Tensor
     target: Tensor | None
     row: NDArray[np.int64]
+    masks: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    mask_present: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -45,4 +51,6 @@ class Batch:
             categorical=self.categorical.to(device),
             target=None if self.target is None else self.target.to(device),
             row=self.row,
+            masks={name: masks.to(device) for name, masks in self.masks.items()},
+            mask_present={name: there.to(device) for name, there in self.mask_present.items()},
         )

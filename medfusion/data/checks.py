@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medfusion.data import leakage, likeness
 from medfusion.data.numbers import are_numbers, to_numbers
 from medfusion.data.split import SPLITS
+from medfusion.data.targets.counts import class_counts
 from medfusion.spec.data import ColumnSplit
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def _group_overlap(cohort: Cohort) -> Check:
 
 def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     train = cohort.rows("train")
+    target, classes = cohort.target[train], cohort.classes
+    if target.ndim > 1:  # of a mask, a column could tell how large it is
+        target, classes = target[:, 1:].sum(axis=1).astype(np.float64), ()
     found = []
     for name in columns:
         cells = cohort.table.text(name)
-        leak = leakage.find(
-            name, [cells[row] for row in train], cohort.target[train], cohort.classes
-        )
+        leak = leakage.find(name, [cells[row] for row in train], target, classes)
         if leak is not None:
             rows = [int(train[row]) for row in leak.rows]
             found.append(dataclasses.replace(leak, rows=rows))
@@ -122,6 +123,7 @@ def _unused_leaks(cohort: Cohort) -> Check:
     spec = cohort.spec
     used = {spec.id, spec.group, *spec.target.columns, *spec.numeric, *spec.categorical}
     used |= {view.column for view in spec.images.values()}
+    used |= {masks.column for _, masks in spec.masks.values()}
     if isinstance(spec.split, ColumnSplit):
         used.add(spec.split.column)
     unused = [
@@ -321,7 +323,7 @@ def _class_balance(cohort: Cohort) -> Check:
     name = "class balance"
     if not cohort.classes:
         return Check(name, "PASS", "the target is a number")
-    counts = np.bincount(cohort.target[cohort.rows("train")], minlength=len(cohort.classes))
+    counts = class_counts(cohort.target[cohort.rows("train")], len(cohort.classes))
     shown = ", ".join(
         f"{label} {count}" for label, count in zip(cohort.classes, counts.tolist(), strict=True)
     )
@@ -338,7 +340,8 @@ def _classes_per_split(cohort: Cohort) -> Check:
         return Check(name, "PASS", "the target is a number")
     lacking = []
     for split in SPLITS:
-        held: NDArray[np.int64] = np.unique(cohort.target[cohort.rows(split)])
+        counts = class_counts(cohort.target[cohort.rows(split)], len(cohort.classes))
+        held = np.flatnonzero(counts)
         gone = [label for code, label in enumerate(cohort.classes) if code not in held]
         if gone:
             lacking.append(f"{split} has no {', '.join(gone)}")

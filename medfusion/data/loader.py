@@ -17,8 +17,11 @@ from medfusion.data.ahead import batch_bounds, epoch_order, work_ahead
 from medfusion.data.batch import Batch
 from medfusion.data.buffers import BufferPool
 from medfusion.data.cohort import Cases
+from medfusion.data.images import ImageFailure
+from medfusion.data.masks import MaskSamples
 from medfusion.data.samples import ImageSamples
 from medfusion.errors import ImageReadError
+from medfusion.spec.data import TARGET_MASK
 
 AHEAD = 2
 """Batches that are made before they are asked for."""
@@ -65,11 +68,17 @@ class Loader:
         self.augment = augment
         self.threads = threads
         self._image_present = cases.image_present
+        self._mask_present = {name: cases.masks.present(name) for name in cases.masks.pairs}
         self._target: NDArray[Any] | None = getattr(cases, "target", None)
         self._pool = BufferPool()
         self._samples = {
             name: ImageSamples(view.size, view.channels, cases.cache, threads, view.transforms)
             for name, view in cases.spec.images.items()
+        }
+        self._masks = {
+            name: MaskSamples(masks, cases.spec.images[view], cases.cache, threads)
+            for name, (view, masks) in cases.spec.masks.items()
+            if name in cases.masks.pairs
         }
 
     def __len__(self) -> int:
@@ -102,42 +111,51 @@ class Loader:
 
     def _batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
         cases = self.cases
+        changes = {
+            name: self._changes(name, view, rows, epoch)
+            for view, name in enumerate(cases.spec.images)
+        }
+        masks = {
+            name: self._labels(name, rows, changes[cases.spec.masks[name][0]])
+            for name in self._masks
+        }
         target = None
-        if self._target is not None:
+        if TARGET_MASK in masks:
+            target = masks.pop(TARGET_MASK).long()
+        elif self._target is not None:
             kind = np.int64 if cases.classes else np.float32
             target = torch.from_numpy(self._target[rows].astype(kind))
         return Batch(
-            images={
-                name: self._images(name, view, rows, epoch)
-                for view, name in enumerate(cases.spec.images)
-            },
+            images={name: self._images(name, rows, changes[name]) for name in cases.spec.images},
             image_present=torch.from_numpy(self._image_present[rows]),
             numeric=torch.from_numpy(cases.numeric[rows]),
             numeric_present=torch.from_numpy(cases.numeric_present[rows]),
             categorical=torch.from_numpy(cases.categorical[rows]),
             target=target,
             row=rows,
+            masks=masks,
+            mask_present={name: torch.from_numpy(self._mask_present[name][rows]) for name in masks},
         )
 
-    def _images(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def _changes(
+        self, name: str, view: int, rows: NDArray[np.int64], epoch: int
+    ) -> augmentation.Changes | None:
+        spec = self.cases.spec.images[name]
+        if not self.augment or spec.augmentation is None:
+            return None
+        numbers = augmentation.draw(self.seed, epoch, view, rows)
+        return augmentation.changes(spec.augmentation, numbers, spec.size)
+
+    def _images(
+        self, name: str, rows: NDArray[np.int64], changes: augmentation.Changes | None
+    ) -> Tensor:
         cases = self.cases
         spec = cases.spec.images[name]
         cells = [cases.image_paths[name][row] for row in rows.tolist()]
         samples, failures = self._samples[name].fetch([path for path in cells if path is not None])
-        if failures:
-            there = list(itertools.compress(rows.tolist(), [path is not None for path in cells]))
-            listed = "; ".join(
-                f"{cases.ids[there[item.position]]}: {item.path}: {item.reason}"
-                for item in failures
-            )
-            msg = f"images can no longer be read: {listed}"
-            raise ImageReadError(msg)
+        self._refuse(failures, "images", rows, cells)
         found = iter(samples)
         images = self._pool.take((len(rows), spec.channels, *spec.size))
-        changes = None
-        if self.augment and spec.augmentation is not None:
-            numbers = augmentation.draw(self.seed, epoch, view, rows)
-            changes = augmentation.changes(spec.augmentation, numbers, spec.size)
         _rust.normalise_samples(
             [None if path is None else next(found) for path in cells],
             images.numpy(),
@@ -147,3 +165,33 @@ class Loader:
             threads=self.threads,
         )
         return images
+
+    def _labels(
+        self, name: str, rows: NDArray[np.int64], changes: augmentation.Changes | None
+    ) -> Tensor:
+        """Return the labels of masks, uint8 [B, H, W], moved as the images are."""
+        cells = [self.cases.masks.pairs[name][row] for row in rows.tolist()]
+        samples = self._masks[name]
+        found, failures = samples.fetch([pair for pair in cells if pair is not None])
+        self._refuse(failures, "masks", rows, cells)
+        labels = iter(found)
+        out = np.empty((len(rows), *samples.size), dtype=np.uint8)
+        _rust.move_labels(
+            [None if pair is None else next(labels) for pair in cells],
+            out,
+            None if changes is None else changes.theta,
+            threads=self.threads,
+        )
+        return torch.from_numpy(out)
+
+    def _refuse(
+        self, failures: list[ImageFailure], what: str, rows: NDArray[np.int64], cells: list[Any]
+    ) -> None:
+        if failures:
+            there = list(itertools.compress(rows.tolist(), [cell is not None for cell in cells]))
+            listed = "; ".join(
+                f"{self.cases.ids[there[item.position]]}: {item.path}: {item.reason}"
+                for item in failures
+            )
+            msg = f"{what} can no longer be read: {listed}"
+            raise ImageReadError(msg)

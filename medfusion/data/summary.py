@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
+from medfusion.data.targets.counts import class_counts
 from medfusion.data.wording import in_order
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _split(cohort: Cohort, name: str) -> dict[str, Any]:
     rows = cohort.rows(name)
     values = cohort.target[rows]
     if cohort.classes:
-        counts = np.bincount(values, minlength=len(cohort.classes)).tolist()
+        counts = class_counts(values, len(cohort.classes)).tolist()
         target = dict(zip(cohort.classes, counts, strict=True))
     else:
         target = {

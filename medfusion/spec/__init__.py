@@ -22,6 +22,7 @@ from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
 from medfusion.spec.head import LinearHead as LinearHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
+from medfusion.spec.mask import MaskFiles as MaskFiles
 from medfusion.spec.metric import METRICS as METRICS
 from medfusion.spec.metric import SMALLER_IS_BETTER as SMALLER_IS_BETTER
 from medfusion.spec.metric import main_metric as main_metric
@@ -39,6 +40,7 @@ from medfusion.spec.table_encoder import MLPEncoder as MLPEncoder
 from medfusion.spec.target import BinaryTarget as BinaryTarget
 from medfusion.spec.target import MulticlassTarget as MulticlassTarget
 from medfusion.spec.target import RegressionTarget as RegressionTarget
+from medfusion.spec.target import SegmentationTarget as SegmentationTarget
 from medfusion.spec.training import SGD as SGD
 from medfusion.spec.training import Adam as Adam
 from medfusion.spec.training import AdamW as AdamW

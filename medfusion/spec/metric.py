@@ -8,6 +8,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("loss", "auc", "average_precision", "accuracy", "balanced_accuracy", "brier"),
     "multiclass": ("loss", "auc", "accuracy", "balanced_accuracy", "f1"),
     "regression": ("loss", "rmse", "mae", "r2"),
+    "segmentation": ("loss", "dice", "iou", "sensitivity", "ppv"),
 }
 """What is worked out on val after each epoch, by target kind; the second is the main one."""
 

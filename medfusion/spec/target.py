@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from medfusion.spec.base import Spec
+from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.mask import ClassNames, MaskFiles, check_classes
 
 
 class TargetSpec(Spec):
@@ -55,4 +56,31 @@ class RegressionTarget(_OneColumn):
     """Its unit, shown on axes and in tables."""
 
 
-Target = Annotated[BinaryTarget | MulticlassTarget | RegressionTarget, Field(discriminator="kind")]
+class SegmentationTarget(_OneColumn):
+    """The class of every pixel of an image; the column holds the paths of the masks."""
+
+    kind: Literal["segmentation"] = "segmentation"
+    view: str | None = None
+    """The view whose pixels are classed; by default the only one."""
+    classes: ClassNames = ("background", "lesion")
+    """The classes in the order of their values 0, 1, ... in the masks; the first is the background. Two classes may also be stored as 0 and 255."""
+    ignore: Int | None = Field(None, ge=0, le=65_535)
+    """Value of pixels of which nothing is known: neither learnt from nor judged."""
+    spacing: tuple[Annotated[Real, Field(gt=0)], Annotated[Real, Field(gt=0)]] | None = None
+    """Height and width in mm of a pixel of the image files, for distances in mm in place of pixels."""
+
+    @property
+    def masks(self) -> MaskFiles:
+        """The files that it is read from."""
+        return MaskFiles(column=self.column, classes=self.classes, ignore=self.ignore)
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        check_classes(self.classes, self.ignore)
+        return self
+
+
+Target = Annotated[
+    BinaryTarget | MulticlassTarget | RegressionTarget | SegmentationTarget,
+    Field(discriminator="kind"),
+]
