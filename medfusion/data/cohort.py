@@ -249,15 +249,19 @@ class Cohort(Cases):
 
     def subject(self, row: int) -> Subject:
         """Return one row in full, with group, split and label."""
-        label: str | float
-        if self.target.ndim > 1:
-            shown = zip(self.classes, self.target[row], strict=True)
-            label = ", ".join(name for name, count in shown if count)
-        else:
-            label = self.classes[self.target[row]] if self.classes else float(self.target[row])
+        label = self._label(row)
         return dataclasses.replace(
             super().subject(row), group=self.groups[row], split=str(self.split[row]), label=label
         )
+
+    def _label(self, row: int) -> str | float:
+        value = self.target[row]
+        if self.spec.target.kind == "segmentation":
+            shown = zip(self.classes, value, strict=True)
+            return ", ".join(name for name, count in shown if count)
+        if self.spec.target.kind == "survival":
+            return f"{'event' if value[1] else 'censored'} at {value[0]:g} {self.spec.target.unit}"
+        return self.classes[value] if self.classes else float(value)
 
     @functools.cached_property
     def checks(self) -> list[Check]:

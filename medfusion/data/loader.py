@@ -123,7 +123,7 @@ class Loader:
         if TARGET_MASK in masks:
             target = masks.pop(TARGET_MASK).long()
         elif self._target is not None:
-            kind = np.int64 if cases.classes else np.float32
+            kind = np.int64 if self._target.dtype.kind == "i" else np.float32
             target = torch.from_numpy(self._target[rows].astype(kind))
         return Batch(
             images={name: self._images(name, rows, changes[name]) for name in cases.spec.images},

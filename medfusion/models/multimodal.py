@@ -50,6 +50,7 @@ class MultimodalModel(nn.Module):
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
+        extension: What follows the head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
 
     Raises:
@@ -83,6 +84,7 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        extension: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.views = tuple(views)
@@ -118,6 +120,8 @@ class MultimodalModel(nn.Module):
         self.modalities = tuple(widths)
         self.fusion = create(settings.fusion, widths=widths)
         self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        if extension is not None:
+            self.head = nn.Sequential(self.head, extension)
 
     def forward(
         self,

@@ -15,6 +15,7 @@ from medfusion.spec import code, migration, problems, text
 from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Data
 from medfusion.spec.evaluation import Evaluation
+from medfusion.spec.loss import misfit
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
 from medfusion.spec.training import PlateauSchedule, Training
@@ -187,10 +188,7 @@ class Experiment(Spec):
         self._check_monitor()
         self._check_idle_parts()
         self._check_views()
-        weights = self.training.class_weights
-        if weights != "none" and self.data.target.kind == "regression":
-            msg = "training.class_weights is for classes; the target is a regression"
-            raise ValueError(msg)
+        self._check_loss()
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
             msg = "training.optimizer.encoder_lr_scale is unused: there is no image encoder"
             raise ValueError(msg)
@@ -214,6 +212,15 @@ class Experiment(Spec):
                 "else the plateau schedule never acts"
             )
             raise ValueError(msg)
+
+    def _check_loss(self) -> None:
+        kind, training = self.data.target.kind, self.training
+        if training.class_weights != "none" and kind in ("regression", "survival"):
+            msg = f"training.class_weights is for classes; the target is a {kind}"
+            raise ValueError(msg)
+        reason = "" if training.loss is None else misfit(training.loss, kind)
+        if reason:
+            raise ValueError(reason)
 
     def _check_idle_parts(self) -> None:
         # A part without inputs is a slip unless the data part says in so many words that there

@@ -9,6 +9,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multiclass": ("loss", "auc", "accuracy", "balanced_accuracy", "f1"),
     "regression": ("loss", "rmse", "mae", "r2"),
     "segmentation": ("loss", "dice", "iou", "sensitivity", "ppv"),
+    "survival": ("loss", "c_index"),
 }
 """What is worked out on val after each epoch, by target kind; the second is the main one."""
 

@@ -74,6 +74,7 @@ _BRANCHES = {"[key]", "literal['all','none']", "literal['none','balanced']", "in
     "constrained-int",
     "tuple[float, ...]",
     "tuple[constrained-float, ...]",
+    "EffectiveNumber",
 }
 
 

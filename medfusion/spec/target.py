@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from medfusion.spec.base import Int, Real, Spec
 from medfusion.spec.mask import ClassNames, MaskFiles, check_classes
@@ -80,7 +80,41 @@ class SegmentationTarget(_OneColumn):
         return self
 
 
+class SurvivalTarget(TargetSpec):
+    """The time until an event, censored where the event was not seen."""
+
+    kind: Literal["survival"] = "survival"
+    time: str = Field(min_length=1)
+    """Column with the time from the start to the event or to the end of observation."""
+    event: str = Field(min_length=1)
+    """Column that says whether the event was seen."""
+    event_value: Annotated[
+        str | None,
+        BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
+    ] = None
+    """The value that means the event, any other is censoring; by default guessed where it cannot be mistaken (0/1, no/yes, false/true, alive/dead, censored/event)."""
+    unit: str = "days"
+    """Unit of the time, shown on axes and in tables."""
+    horizons: tuple[Annotated[Real, Field(gt=0)], ...] | None = Field(None, min_length=1)
+    """Times for which survival is predicted and judged; by default the quartiles of the event times in training."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Time and event."""
+        return (self.time, self.event)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.time == self.event:
+            msg = f"time and event are the same column, {self.time!r}; name one column for each"
+            raise ValueError(msg)
+        if self.horizons is not None and list(self.horizons) != sorted(set(self.horizons)):
+            msg = "horizons must rise, each given once"
+            raise ValueError(msg)
+        return self
+
+
 Target = Annotated[
-    BinaryTarget | MulticlassTarget | RegressionTarget | SegmentationTarget,
+    BinaryTarget | MulticlassTarget | RegressionTarget | SegmentationTarget | SurvivalTarget,
     Field(discriminator="kind"),
 ]

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from medfusion.data import Loader
 from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
-from medfusion.evaluation import epoch_metrics
 from medfusion.spec import SMALLER_IS_BETTER, Training
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
@@ -215,7 +214,7 @@ class Engine:
         """Return "val/loss" and the target's metrics on the validation rows."""
         logits, target = self.logits(self.val_loader)
         loss = float(self.task.loss(logits, target))
-        metrics = epoch_metrics(self.task.kind, target.numpy(), self.task.predictions(logits))
+        metrics = self.task.metrics(target.numpy(), logits)
         if math.isfinite(loss):
             metrics = {"loss": loss, **metrics}
         return {f"val/{name}": value for name, value in metrics.items()}

@@ -13,9 +13,6 @@ from medfusion.errors import TrainingError
 from medfusion.models import ModelOutput
 from medfusion.training.tasks import Task
 
-TASK = "task"
-"""Name of the task's own loss among the parts."""
-
 
 class Moment(NamedTuple):
     """Where training stands.
@@ -58,9 +55,9 @@ class Objective:
         self.task, self.terms = task, tuple(terms)
 
     def __call__(self, model: Any, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """Return the parts by name; "task" is first and the loss is their sum."""
+        """Return the parts by name, those of the task first; the loss is their sum."""
         output = forward(model, batch)
-        parts = {TASK: self.task.loss(output.logits.float(), target_of(batch))}
+        parts = self.task.parts(output.logits.float(), target_of(batch))
         parts |= output.losses
         for term in self.terms:
             parts[term.name] = term(model, batch, output, moment)

@@ -39,6 +39,7 @@ def build_model(
         numeric=len(data.numeric),
         categories=preprocessing.cardinalities,
         outputs=task.outputs,
+        extension=task.extension(),
         folder=experiment.folder,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.table import Table
-from medfusion.data.targets import classes, number
+from medfusion.data.targets import classes, number, survival
 from medfusion.data.targets.contract import Target
 from medfusion.data.targets.pixels import PixelTarget
 from medfusion.spec.target import SegmentationTarget, TargetSpec
@@ -17,6 +17,7 @@ READERS: dict[str, Callable[..., Target]] = {
     "binary": classes.read,
     "multiclass": classes.read,
     "regression": number.read,
+    "survival": survival.read,
 }
 """Who reads a target of each kind from the table; a segmentation's stands in the mask files."""
 
