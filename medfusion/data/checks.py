@@ -93,7 +93,7 @@ def _group_overlap(cohort: Cohort) -> Check:
 def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     train = cohort.rows("train")
     target, classes = cohort.target[train], cohort.classes
-    if target.ndim > 1:  # of a mask, a column could tell how large it is
+    if cohort.spec.target.kind == "segmentation":  # a column could tell how large the region is
         target, classes = target[:, 1:].sum(axis=1).astype(np.float64), ()
     found = []
     for name in columns:

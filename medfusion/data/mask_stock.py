@@ -13,10 +13,11 @@ from medfusion import _rust
 from medfusion.data import paths
 from medfusion.data.cache import Cache
 from medfusion.data.inventory import LISTED
-from medfusion.data.masks import IGNORE, MaskSamples, Pair
+from medfusion.data.masks import IGNORE, MaskSamples, Pair, image_size
 from medfusion.data.table import Table
-from medfusion.errors import ImageReadError, TableError
+from medfusion.errors import ImageReadError, SpecError, TableError
 from medfusion.spec.data import TARGET_MASK, Data
+from medfusion.spec.target import SegmentationTarget
 
 _AT_ONCE = 64
 
@@ -30,12 +31,15 @@ class MaskStock:
         pixels: Pixels of each class at the view's size, int64 [n, K]; zeros where there is no mask.
         hashes: SHA-256 of each mask file, None likewise.
         problems: Row and sentence for each mask that cannot be used, in the order of rows.
+        spacing: Height and width in mm of a pixel of the target at the view's size, float64
+            [n, 2]; None where that is not known.
     """
 
     pairs: dict[str, list[Pair | None]] = dataclasses.field(default_factory=dict)
     pixels: dict[str, NDArray[np.int64]] = dataclasses.field(default_factory=dict)
     hashes: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
     problems: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+    spacing: NDArray[np.float64] | None = None
 
     def present(self, name: str) -> NDArray[np.bool_]:
         """Return which rows have a mask, bool [n]."""
@@ -47,6 +51,7 @@ class MaskStock:
             {name: [pairs[row] for row in rows] for name, pairs in self.pairs.items()},
             {name: pixels[rows] for name, pixels in self.pixels.items()},
             {name: [hashes[row] for row in rows] for name, hashes in self.hashes.items()},
+            spacing=None if self.spacing is None else self.spacing[rows],
         )
 
     def require_usable(self, table: Table, root: Path) -> None:
@@ -88,8 +93,9 @@ def take_stock(
 
     Raises:
         DataRootError: A path leaves the root.
+        SpecError: The size of pixels is given but not kept by the view's transforms.
     """
-    stock = MaskStock()
+    stock = MaskStock(spacing=_spacing(data, images))
     for name, (view, masks) in data.masks.items():
         cells = paths.resolve(table.text(masks.column), root, masks.column, table.where)
         pairs: list[Pair | None] = [
@@ -115,6 +121,23 @@ def take_stock(
         stock.hashes[name] = [None if pair is None else next(hashes) for pair in pairs]
     stock.problems.sort()
     return stock
+
+
+def _spacing(data: Data, images: Mapping[str, Sequence[str | None]]) -> NDArray[np.float64] | None:
+    target, view = data.target, data.segmented
+    if not isinstance(target, SegmentationTarget) or target.spacing is None or view is None:
+        return None
+    if MaskSamples(target.masks, data.images[view]).moves:
+        msg = (
+            f"data.target.spacing: the transforms of {view} change the grid of its images, so the "
+            "size of a pixel is not known: leave spacing out, distances are then in pixels"
+        )
+        raise SpecError(msg)
+    size = data.images[view].size
+    shrunk = [
+        np.divide((0, 0) if path is None else image_size(path), size) for path in images[view]
+    ]
+    return np.array(shrunk, dtype=np.float64).reshape(-1, 2) * target.spacing
 
 
 def unusable(stock: MaskStock, table: Table, data: Data, root: Path) -> list[tuple[str, list[int]]]:

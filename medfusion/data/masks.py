@@ -53,6 +53,9 @@ class MaskSamples:
         cache: Where labels are kept; None keeps nothing.
         threads: Threads that read; 0 takes all cores.
 
+    Attributes:
+        moves: Whether the view's transforms change the grid of its images.
+
     Example:
         >>> samples = MaskSamples(MaskFiles(column="mask"), View(column="image"))
         >>> labels, failures = samples.fetch([Pair("a_mask.png", "a.png")])  # doctest: +SKIP
@@ -66,6 +69,7 @@ class MaskSamples:
         self.masks, self.size, self.threads = masks, view.size, threads
         pipeline = Pipeline(list(view.transforms))
         moves = any(getattr(step, "geometry", True) for step in pipeline.transforms)
+        self.moves = moves
         self._pipeline = pipeline if moves else None
         self._cache = cache
         self._contents = None if cache is None else Contents(cache)
@@ -122,7 +126,7 @@ class MaskSamples:
     def _labels(self, pair: Pair) -> NDArray[np.uint8]:
         labels = as_labels(_stored(pair.mask), self.masks)
         image = None if self._pipeline is None else read_slice(pair.image)
-        size = _image_size(pair.image) if image is None else image.array.shape[-2:]
+        size = image_size(pair.image) if image is None else image.array.shape[-2:]
         if labels.shape != size:
             msg = (
                 f"has {labels.shape[0]} x {labels.shape[1]} pixels, but its image {pair.image} "
@@ -231,7 +235,17 @@ def _stored(path: str) -> NDArray[Any]:
     return volume.array[0]
 
 
-def _image_size(path: str) -> tuple[int, int]:
+def image_size(path: str) -> tuple[int, int]:
+    """Return height and width of an image file.
+
+    Raises:
+        ImageReadError: It cannot be read, or is no single image.
+    """
+    from medfusion.data.reading import kind_of
+
+    if kind_of(path) == "nifti":
+        height, width = read_slice(path).array.shape[-2:]
+        return height, width
     try:
         height, width, _, _ = _rust.probe_image(path)
     except _rust.ImageDecodeError as error:

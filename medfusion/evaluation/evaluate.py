@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
-from medfusion.evaluation import binary, multiclass, regression
+from medfusion.evaluation import binary, multiclass, pixels, regression
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Sample, check
 from medfusion.evaluation.scorecard import Entry, card, values
@@ -49,7 +49,7 @@ def evaluate(
     Args:
         target: Class index or value per case, [n].
         prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, or values [n].
-        kind: "binary", "multiclass" or "regression".
+        kind: "binary", "multiclass", "regression" or "segmentation".
         settings: Level, replicates, prevalence; its threshold is used where it is fixed.
         classes: Class names.
         groups: The group of each case (patient, lesion), [n]; by default each is its own.
@@ -121,7 +121,11 @@ def _entries(
     return _ENTRIES[sample.kind](sample)
 
 
-_ENTRIES = {"multiclass": multiclass.entries, "regression": regression.entries}
+_ENTRIES = {
+    "multiclass": multiclass.entries,
+    "regression": regression.entries,
+    "segmentation": pixels.entries,
+}
 """The metrics of every kind that needs no operating point."""
 
 

@@ -26,8 +26,10 @@ class Sample:
 
     Attributes:
         kind: Kind of the target.
-        target: Class index int64 [n], or value float64 [n].
-        prediction: Probability of the second class [n], of each class [n, K], or value [n].
+        target: Class index int64 [n], or value float64 [n]; of a segmentation the pixels of each
+            class int64 [n, K].
+        prediction: Probability of the second class [n], of each class [n, K], or value [n]; of a
+            segmentation the scores of each class, see `medfusion.evaluation.pixels`.
         classes: Names in the order of the probabilities; empty for regression.
         group: Number of each case's group, 0 .. groups - 1, int64 [n].
         groups: How many groups there are.
@@ -88,6 +90,8 @@ def check(
     if kind not in _CHECKS:
         raise InputError(unknown("target kind", kind, _CHECKS))
     truth = _numbers(target, "target")
+    if kind == "segmentation":
+        return _pixels(truth, prediction, tuple(classes), groups)
     predicted = _numbers(prediction, "prediction")
     if truth.ndim != 1:
         msg = f"target: one value per case is needed, got an array of shape {truth.shape}"
@@ -123,7 +127,35 @@ def _class(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]
     return index, predicted, names
 
 
-_CHECKS = {"binary": _class, "multiclass": _class, "regression": _value}
+def _pixels(
+    truth: Floats,
+    prediction: npt.ArrayLike,
+    classes: tuple[str, ...],
+    groups: Iterable[Hashable] | None,
+) -> Sample:
+    # A distance is NaN where there is none; everything else is a number of pixels.
+    predicted = np.asarray(prediction, dtype=np.float64)
+    count = truth.shape[1] if truth.ndim == 2 else 0
+    names = classes or tuple(str(k) for k in range(count))
+    if count < 2 or len(names) != count:
+        msg = f"target: the pixels of each of two or more classes are needed, got {truth.shape}"
+        raise InputError(msg)
+    _shape(predicted, (len(truth), 3 * (count - 1)))
+    counts = np.delete(predicted, slice(2, None, 3), axis=1)
+    if (counts < 0).any() or not np.isfinite(counts).all() or (truth < 0).any():
+        msg = "prediction and target: numbers of pixels of 0 or more are needed"
+        raise InputError(msg)
+    overlap = predicted[:, 1::3]
+    if (overlap > np.minimum(predicted[:, ::3], truth[:, 1:])).any():
+        msg = (
+            "prediction: an overlap is larger than a region; were both counted on the same images?"
+        )
+        raise InputError(msg)
+    group, number = group_index(groups, len(truth))
+    return Sample("segmentation", truth.astype(np.int64), predicted, names, group, number)
+
+
+_CHECKS = {"binary": _class, "multiclass": _class, "regression": _value, "segmentation": _value}
 """What targets and predictions of each kind must be."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from medfusion import spec
 from medfusion.errors import InputError
 from medfusion.models import aggregators, backbones, fusion, heads, tabular
+from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
@@ -52,6 +54,7 @@ class MultimodalModel(nn.Module):
         outputs: Number of outputs.
         extension: What follows the head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
+        segmented: The view whose maps the head needs, to class its pixels; None for other heads.
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -85,8 +88,10 @@ class MultimodalModel(nn.Module):
         outputs: int,
         folder: Path,
         extension: nn.Module | None = None,
+        segmented: str | None = None,
     ) -> None:
         super().__init__()
+        self.segmented = segmented
         self.views = tuple(views)
         self.modality_dropout = settings.modality_dropout
         self._sizes = {name: (height, width) for name, (_, height, width) in views.items()}
@@ -119,7 +124,12 @@ class MultimodalModel(nn.Module):
             raise InputError(msg)
         self.modalities = tuple(widths)
         self.fusion = create(settings.fusion, widths=widths)
-        self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
+        if segmented is not None:
+            channels, *size = views[segmented]
+            self._pyramid = Pyramid(self.image, channels, (size[0], size[1]))
+            needs |= {"levels": self._pyramid.levels, "size": (size[0], size[1])}
+        self.head = create(settings.head, **needs)
         if extension is not None:
             self.head = nn.Sequential(self.head, extension)
 
@@ -150,16 +160,21 @@ class MultimodalModel(nn.Module):
             having["table"] = numeric_present.any(dim=1) | (categorical != 0).any(dim=1)
         present = torch.stack([having[name] for name in self.modalities], dim=1)
         if self.training:
-            present = hide_modalities(present, self.modality_dropout)
+            hidden = hide_modalities(present, self.modality_dropout)
+            if self.segmented is not None:  # nobody can draw a region that he does not see
+                hidden[:, 0] = present[:, 0]
+            present = hidden
         feats: dict[str, Features] = {}
         aux: dict[str, Tensor] = {}
+        maps: list[Tensor] = []
         if self.image is not None:
             shown = image_present & present[:, :1]
-            feats["image"], aux = self._encode_images(images, shown)
+            feats["image"], aux = self._encode_images(images, shown, maps)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
+        logits = self.head(fused.z, maps) if maps else self.head(fused.z)
+        return ModelOutput(logits, aux | fused.aux, fused.losses)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""
@@ -177,7 +192,7 @@ class MultimodalModel(nn.Module):
         self.image.set_grad_checkpointing(enable)
 
     def _encode_images(
-        self, images: Mapping[str, Tensor], present: Tensor
+        self, images: Mapping[str, Tensor], present: Tensor, maps: list[Tensor]
     ) -> tuple[Features, dict[str, Tensor]]:
         vectors: dict[str, Tensor] = {}
         tokens: dict[str, Tensor] = {}
@@ -186,9 +201,14 @@ class MultimodalModel(nn.Module):
             # Views of one size go through the encoder together.
             members = [v for v, name in enumerate(self.views) if self._sizes[name] == size]
             shown = present[:, members]
-            vector, token = self._encode_present([images[self.views[v]] for v in members], shown)
+            with self._keeping() as kept:
+                vector, token = self._encode_present(
+                    [images[self.views[v]] for v in members], shown
+                )
             for k, v in enumerate(members):
                 name = self.views[v]
+                if name == self.segmented:
+                    maps += self._pyramid.of_view(kept, token[:, k], shown, k)
                 vectors[name], tokens[name] = vector[:, k], token[:, k]
                 masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
         whole = self.aggregate(torch.stack([vectors[name] for name in self.views], dim=1), present)
@@ -198,6 +218,9 @@ class MultimodalModel(nn.Module):
             mask=torch.cat([masks[name] for name in self.views], dim=1),
         )
         return features, {f"views/{name}": value for name, value in whole.aux.items()}
+
+    def _keeping(self) -> AbstractContextManager[dict[str, Tensor]]:
+        return nullcontext({}) if self.segmented is None else self._pyramid.keeping()
 
     def _encode_present(self, images: list[Tensor], shown: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors [B, G, d] and tokens [B, G, T, c] of G views, zero where not shown."""

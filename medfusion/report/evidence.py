@@ -148,8 +148,10 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64).
-        output: Probability of each class `[n, K]`, or the predicted number `[n]`.
+        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64); of a
+            segmentation the pixels of each class `[n, K]`.
+        output: Probability of each class `[n, K]`, or the predicted number `[n]`; of a
+            segmentation area, overlap and distance of each class `[n, 3 (K - 1)]`.
     """
 
     target: NDArray[Any]
@@ -292,7 +294,7 @@ def _predictions(
     for line, cells in enumerate(rows, start=2):
         row = dict(zip(header, cells, strict=False))
         try:
-            sound = np.isfinite(form.predictions([row], header)).all()
+            sound = form.sound(row, header)
             sound &= np.isfinite(form.read([row], classes)).all()
         except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"

@@ -21,12 +21,15 @@ from medfusion.spec.fusion import ConcatenateFusion as ConcatenateFusion
 from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
 from medfusion.spec.head import LinearHead as LinearHead
+from medfusion.spec.head import SegmentationHead as SegmentationHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
 from medfusion.spec.loss import AbsoluteLoss as AbsoluteLoss
 from medfusion.spec.loss import AsymmetricLoss as AsymmetricLoss
 from medfusion.spec.loss import CoralLoss as CoralLoss
 from medfusion.spec.loss import CornLoss as CornLoss
 from medfusion.spec.loss import CrossEntropyLoss as CrossEntropyLoss
+from medfusion.spec.loss import DiceCrossEntropyLoss as DiceCrossEntropyLoss
+from medfusion.spec.loss import DiceLoss as DiceLoss
 from medfusion.spec.loss import FocalLoss as FocalLoss
 from medfusion.spec.loss import HuberLoss as HuberLoss
 from medfusion.spec.loss import PerTaskLoss as PerTaskLoss

@@ -136,8 +136,6 @@ class Training(Spec):
     """Passes over the training split at most."""
     batch_size: Int = Field(32, ge=1, le=65_536)
     """Subjects per step and device."""
-    loss: Loss | None = None
-    """What training makes small; null is the usual loss of the target."""
     optimizer: Optimizer = AdamW()
     """Optimizer and learning rate."""
     schedule: Schedule = CosineSchedule()

@@ -5,6 +5,8 @@ What a loss offers follows from the targets that it fits:
 - binary, multilabel: `of_labels(logits, target)`, both [...], target 0 or 1; the loss of each, [...].
 - multiclass: `of_classes(logits, index)`, [B, K] and int64 [B]; the loss of each row, [B].
 - regression: `of_numbers(output, wanted)`, both [B]; the loss of each row, [B].
+- segmentation: `of_pixels(logits, labels, weights)`, [B, K, H, W] and int64 [B, H, W]; the loss
+  of each image, [B]; or `of_classes`, which is then worked out pixel by pixel.
 - ordinal: see `medfusion.training.losses.ordinal`.
 """
 
@@ -17,9 +19,20 @@ from medfusion.spec.loss import Loss
 from medfusion.training.losses.asymmetric import Asymmetric
 from medfusion.training.losses.cross_entropy import CrossEntropy
 from medfusion.training.losses.deviation import Absolute, Huber, Squared
+from medfusion.training.losses.dice import Dice, DiceCrossEntropy
 from medfusion.training.losses.focal import Focal
 
-__all__ = ["Absolute", "Asymmetric", "CrossEntropy", "Focal", "Huber", "Squared", "make_loss"]
+__all__ = [
+    "Absolute",
+    "Asymmetric",
+    "CrossEntropy",
+    "Dice",
+    "DiceCrossEntropy",
+    "Focal",
+    "Huber",
+    "Squared",
+    "make_loss",
+]
 
 
 def make_loss(settings: Loss) -> Any:

@@ -12,9 +12,10 @@ from medfusion.training.tasks.binary import BinaryTask
 from medfusion.training.tasks.contract import Task
 from medfusion.training.tasks.multiclass import MulticlassTask
 from medfusion.training.tasks.regression import RegressionTask
+from medfusion.training.tasks.segmentation import SegmentationTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (BinaryTask, MulticlassTask, RegressionTask)
+    task.kind: task for task in (BinaryTask, MulticlassTask, RegressionTask, SegmentationTask)
 }
 """The task of each kind of target."""
 
