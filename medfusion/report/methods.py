@@ -41,7 +41,6 @@ def _paragraphs(sentences: list[str]) -> list[list[str]]:
 
 def _data(evidence: Evidence) -> list[str]:
     data, cohort = evidence.experiment.data, evidence.cohort
-    target = data.target
     said = []
     if cohort is not None:
         flow = cohort.flow

@@ -90,7 +90,7 @@ class _Ties:
         self.order = np.argsort(-time, kind="stable")
         ordered = time[self.order]
         self.event = event[self.order] == 1
-        ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # noqa: FBT003
+        ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))
         self.block = np.searchsorted(ends, np.arange(len(time)))
         self.died = np.bincount(self.block, self.event, len(ends))
         places = np.flatnonzero(self.event)
