@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
-from medfusion.evaluation import binary, multiclass, regression
+from medfusion.evaluation import binary, multiclass, multilabel, ordinal, regression
 from medfusion.evaluation.follow_up import FollowUp
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Sample, check
@@ -50,10 +50,11 @@ def evaluate(
     What cannot be estimated has no value and a note that says why.
 
     Args:
-        target: Class index or value per case, [n], or time and event [n, 2].
+        target: Class index or value per case, [n], time and event [n, 2], or labels [n, L] with
+            NaN where unknown.
         prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, values [n], or risk
             and survival at the times of `follow_up` [n, 1 + T].
-        kind: "binary", "multiclass", "regression" or "survival".
+        kind: "binary", "multiclass", "multilabel", "ordinal", "regression" or "survival".
         settings: Level, replicates, prevalence; its threshold is used where it is fixed.
         classes: Class names.
         groups: The group of each case (patient, lesion), [n]; by default each is its own.
@@ -96,7 +97,7 @@ def epoch_metrics(kind: str, target: npt.ArrayLike, prediction: npt.ArrayLike) -
     A binary case is called positive from a probability of 0.5. What is not estimable is left out.
 
     Args:
-        kind: "binary", "multiclass", "regression" or "survival".
+        kind: "binary", "multiclass", "multilabel", "ordinal", "regression" or "survival".
         target: Class index or value per case, [n], or time and event [n, 2].
         prediction: Probabilities [n, 2] or [n, K], values [n], or risks [n].
 
@@ -128,6 +129,8 @@ def _entries(
 
 _ENTRIES = {
     "multiclass": multiclass.entries,
+    "multilabel": multilabel.entries,
+    "ordinal": ordinal.entries,
     "regression": regression.entries,
     "survival": survival.entries,
 }

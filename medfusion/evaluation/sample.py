@@ -27,9 +27,10 @@ class Sample:
 
     Attributes:
         kind: Kind of the target.
-        target: Class index int64 [n], value float64 [n], or time and event float64 [n, 2].
-        prediction: Probability of the second class [n], of each class [n, K], value [n], or risk
-            and survival at each time [n, 1 + T].
+        target: Class index int64 [n], value float64 [n], time and event float64 [n, 2], or labels
+            0 and 1 with NaN where unknown float64 [n, L].
+        prediction: Probability of the second class [n], of each class or label [n, K], value [n],
+            or risk and survival at each time [n, 1 + T].
         classes: Names in the order of the probabilities; empty for regression.
         group: Number of each case's group, 0 .. groups - 1, int64 [n].
         groups: How many groups there are.
@@ -77,7 +78,7 @@ def check(
 
     Args:
         kind: A kind of target.
-        target: Class index [n], value [n], or time and event [n, 2].
+        target: Class index [n], value [n], time and event [n, 2], or labels [n, L].
         prediction: Probabilities [n, 2] (or of the second class, [n]), [n, K], values [n], or
             risks [n], with the survival at each time of `follow_up` [n, 1 + T].
         classes: Class names in the order of the probabilities.
@@ -94,7 +95,7 @@ def check(
     """
     if kind not in _CHECKS:
         raise InputError(unknown("target kind", kind, _CHECKS))
-    truth = _numbers(target, "target")
+    truth = _numbers(target, "target", gaps=kind == "multilabel")
     predicted = _numbers(prediction, "prediction")
     if len(predicted) != len(truth):
         msg = f"prediction: {len(predicted)} cases, but target has {len(truth)}"
@@ -167,13 +168,35 @@ def _check_times(sample: Sample) -> None:
         raise InputError(msg)
 
 
+def _label(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]) -> _Checked:
+    del kind
+    names = classes or tuple(str(k) for k in range(truth.shape[1] if truth.ndim == 2 else 0))
+    if truth.shape != (len(truth), len(names)):
+        msg = f"target: shape {[len(truth), len(names)]} is needed, got {list(truth.shape)}"
+        raise InputError(msg)
+    wrong = np.flatnonzero(((truth != 0) & (truth != 1) & ~np.isnan(truth)).any(axis=1))
+    if len(wrong):
+        msg = f"target: case {wrong[0]} has a label that is neither 0 nor 1 nor missing (NaN)"
+        raise InputError(msg)
+    _shape(predicted, truth.shape)
+    _within(predicted)
+    return truth, np.ascontiguousarray(predicted), names
+
+
 def _one_each(truth: Floats) -> None:
     if truth.ndim != 1:
         msg = f"target: one value per case is needed, got an array of shape {truth.shape}"
         raise InputError(msg)
 
 
-_CHECKS = {"binary": _class, "multiclass": _class, "regression": _value, "survival": _time}
+_CHECKS = {
+    "binary": _class,
+    "multiclass": _class,
+    "multilabel": _label,
+    "ordinal": _class,
+    "regression": _value,
+    "survival": _time,
+}
 """What targets and predictions of each kind must be."""
 
 
@@ -197,7 +220,7 @@ def group_index(groups: Iterable[Hashable] | None, n: int) -> tuple[Ints, int]:
     return index, len(seen)
 
 
-def _numbers(values: npt.ArrayLike, what: str) -> Floats:
+def _numbers(values: npt.ArrayLike, what: str, *, gaps: bool = False) -> Floats:
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -206,7 +229,7 @@ def _numbers(values: npt.ArrayLike, what: str) -> Floats:
     if numbers.ndim == 0:
         msg = f"{what}: one value per case is needed, got a single number"
         raise InputError(msg)
-    bad = ~np.isfinite(numbers)
+    bad = np.isinf(numbers) if gaps else ~np.isfinite(numbers)
     if bad.any():
         cases = np.flatnonzero(bad.reshape(len(numbers), -1).any(axis=1))
         msg = (
@@ -243,10 +266,15 @@ def _probabilities(
         if len(wrong):
             msg = f"prediction: case {wrong[0]} has probabilities that sum to {total[wrong[0]]:g}"
             raise InputError(msg)
-    outside = np.flatnonzero(((values < 0) | (values > 1)).reshape(n, -1).any(axis=1))
-    if len(outside):
-        msg = f"prediction: case {outside[0]} has a probability outside 0 .. 1"
-        raise InputError(msg)
+    _within(values)
     if kind == "binary" and values.ndim == 2:
         values = values[:, 1]
     return np.ascontiguousarray(values), names
+
+
+def _within(values: Floats) -> None:
+    outside = ((values < 0) | (values > 1)).reshape(len(values), -1).any(axis=1)
+    if outside.any():
+        case = int(outside.argmax())
+        msg = f"prediction: case {case} has a probability outside 0 .. 1"
+        raise InputError(msg)

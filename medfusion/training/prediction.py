@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from medfusion.data import Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
-from medfusion.evaluation import choose_threshold, evaluate
-from medfusion.evaluation.layout import layout
+from medfusion.evaluation import Metric, choose_threshold, evaluate
+from medfusion.evaluation.layout import layout_of
 from medfusion.models import MultimodalModel
 from medfusion.runs import RunFolder, atomic
 from medfusion.runs import folder as files
@@ -24,7 +24,7 @@ from medfusion.spec import Experiment
 from medfusion.training import checkpoint
 from medfusion.training.device import choose_device, loading_threads
 from medfusion.training.objective import forward
-from medfusion.training.tasks import Task, task_from_json
+from medfusion.training.tasks import Judged, Task, task_from_json
 
 SPLITS = ("train", "val", "test")
 
@@ -127,31 +127,41 @@ def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]
     if not task.ready:
         task = _complete(run, task, logits[train], cohort.target[train])
     predictions = task.predictions(logits)
-    threshold = None
-    if task.kind == "binary":
-        val = cohort.rows("val")
-        threshold = choose_threshold(
-            cohort.target[val], predictions[val][:, 1], experiment.evaluation.threshold
-        )
-    metrics: dict[str, Any] = {}
-    for split in SPLITS:
-        rows = cohort.rows(split)
-        found = evaluate(
-            cohort.target[rows],
-            predictions[rows],
-            kind=task.kind,
-            classes=task.classes,
-            groups=[cohort.groups[row] for row in rows],
-            settings=experiment.evaluation,
-            threshold=threshold,
-            chosen_here=split == "val" and experiment.evaluation.threshold.kind != "fixed",
-            follow_up=task.follow_up(cohort.target[train]),
-            seed=experiment.seed,
-        )
-        metrics[split] = {name: metric.to_json() for name, metric in found.items()}
+    metrics: dict[str, Any] = {split: {} for split in SPLITS}
+    for part in task.judged(cohort.target, predictions):
+        for split, found in _judge(part, cohort, experiment).items():
+            named = {f"{part.prefix}{name}": one.to_json() for name, one in found.items()}
+            metrics[split] |= named
     atomic.write_text(run.path / files.PREDICTIONS, _prediction_rows(cohort, predictions, task))
     atomic.write_json(run.path / files.METRICS, metrics)
     return metrics
+
+
+def _judge(part: Judged, cohort: Cohort, experiment: Experiment) -> dict[str, dict[str, Metric]]:
+    """Judge what belongs together on every split; the threshold is chosen on validation."""
+    settings, task = experiment.evaluation, part.task
+    of_split = {split: np.isin(part.rows, cohort.rows(split)) for split in SPLITS}
+    threshold = None
+    if task.kind == "binary":
+        val = of_split["val"]
+        threshold = choose_threshold(
+            part.target[val], part.predictions[val][:, 1], settings.threshold
+        )
+    return {
+        split: evaluate(
+            part.target[rows],
+            part.predictions[rows],
+            kind=task.kind,
+            classes=task.classes,
+            groups=[cohort.groups[row] for row in part.rows[rows]],
+            settings=settings,
+            threshold=threshold,
+            chosen_here=split == "val" and settings.threshold.kind != "fixed",
+            follow_up=task.follow_up(part.target[of_split["train"]]),
+            seed=experiment.seed,
+        )
+        for split, rows in of_split.items()
+    }
 
 
 def saved_split(run: RunFolder) -> dict[str, str] | None:
@@ -197,7 +207,7 @@ def prediction_frame(ids: list[str], predictions: np.ndarray, task: Task) -> Any
 
 
 def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
-    target = layout(task.kind).write(cohort.target, task.classes)
+    target = layout_of(cohort.spec.target).write(cohort.target, task.classes)
     header, rows = prediction_table(
         list(cohort.ids), predictions, task, split=list(cohort.split), **target
     )
