@@ -82,7 +82,7 @@ def _difference(first: RunFolder, second: RunFolder, split: str, kind: str) -> d
     form = layout(kind)
     headers = [list(found[ids[0]]) for found in rows]
     classes = form.classes(headers[0])
-    if form.columns(headers[1]) != form.columns(headers[0]):
+    if form.classes(headers[1]) != classes:
         msg = f"{names}: the runs have different classes; they cannot be compared"
         raise InputError(msg)
     chosen = [[found[name] for name in ids] for found in rows]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
-from medfusion.data.targets.counts import class_counts
+from medfusion.data.targets.survival import median_follow_up
 from medfusion.data.wording import in_order
+from medfusion.spec.target import SurvivalTarget
 
 if TYPE_CHECKING:
     from medfusion.data.cohort import Cohort
@@ -56,17 +57,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
 
 def _split(cohort: Cohort, name: str) -> dict[str, Any]:
     rows = cohort.rows(name)
-    values = cohort.target[rows]
-    if cohort.classes:
-        counts = class_counts(values, len(cohort.classes)).tolist()
-        target = dict(zip(cohort.classes, counts, strict=True))
-    else:
-        target = {
-            "mean": float(values.mean()),
-            "sd": _sd(values),
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
+    target, unknown = _target(cohort, rows)
     missing = {
         view: int((~cohort.image_present[rows, index]).sum())
         for index, view in enumerate(cohort.image_paths)
@@ -79,6 +70,51 @@ def _split(cohort: Cohort, name: str) -> dict[str, Any]:
         "groups": len({cohort.groups[row] for row in rows}),
         "target": target,
         "missing": missing,
+        **({"unknown": unknown} if any(unknown.values()) else {}),
+    }
+
+
+def _target(
+    cohort: Cohort, rows: NDArray[np.int64]
+) -> tuple[dict[str, float | None], dict[str, int]]:
+    """Return counts of classes (of labels: where they hold) or moments, and who has no target.
+
+    Where the target has several tasks, the names begin with the task's.
+    """
+    if isinstance(cohort.spec.target, SurvivalTarget):
+        return _survival(cohort.target[rows]), {}
+    multitask = cohort.spec.target.kind == "multitask"
+    found: dict[str, float | None] = {}
+    unknown = {}
+    for part in cohort.outcomes:
+        values = part.of(rows)
+        unknown[part.name] = len(rows) - len(values)
+        start = f"{part.name}/" if multitask else ""
+        if part.kind in ("multilabel", "segmentation"):
+            found[part.name] = int((values == 1).sum())
+        elif part.classes:
+            counts = np.bincount(values, minlength=len(part.classes)).tolist()
+            found |= {f"{start}{label}": n for label, n in zip(part.classes, counts, strict=True)}
+        else:
+            known = len(values) > 0
+            found |= {
+                f"{start}mean": float(values.mean()) if known else None,
+                f"{start}sd": _sd(values),
+                f"{start}min": float(values.min()) if known else None,
+                f"{start}max": float(values.max()) if known else None,
+            }
+    return found, unknown
+
+
+def _survival(target: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return counts of events and censored, and how long rows were followed."""
+    time, event = target[:, 0], target[:, 1] == 1
+    return {
+        "censored": int((~event).sum()),
+        "event": int(event.sum()),
+        "median_follow_up": median_follow_up(time, event),
+        "min": float(time.min()),
+        "max": float(time.max()),
     }
 
 

@@ -69,6 +69,15 @@ def scores_of(sample: Sample) -> dict[str, Floats]:
     return {name: np.where(np.isfinite(values), values, np.nan) for name, values in found.items()}
 
 
+def mean_dice(sample: Sample) -> Floats:
+    """Return the mean Dice of each image over its classes, [n]; NaN where it rightly has none."""
+    dice = scores_of(sample)["dice"]
+    known = np.isfinite(dice)
+    total = np.where(known, dice, 0.0).sum(axis=1)
+    mean: Floats = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+    return mean
+
+
 def entries(sample: Sample) -> dict[str, Entry]:
     """Return the metrics of a segmentation, each class by itself and their mean."""
     names = sample.classes[1:]
@@ -77,7 +86,9 @@ def entries(sample: Sample) -> dict[str, Entry]:
     for metric, values in scores.items():
         each: list[Statistic] = [_mean(column) for column in values.T]
         used = np.isfinite(values)
-        found[metric] = _entry(_mean_of(each), used.any(axis=1), metric, "a class is {}")
+        found[metric] = _entry(
+            _mean_of(each), np.asarray(used.any(axis=1)), metric, "a class is {}"
+        )
         if len(names) == 1:
             found[metric] = _entry(each[0], used[:, 0], metric, f"{names[0]} is {{}}")
         for place, name in enumerate(names):

@@ -55,6 +55,9 @@ def _lines(evidence: Evidence, cohort: CohortFacts, split: SplitFacts) -> list[s
         lines.append(counted(split.groups, "group"))
     if cohort.target.kind == "regression":
         lines.append(f"{cohort.target.column}: {_mean(split, cohort)}")
+    elif cohort.target.kind == "survival":
+        lines.append(f"events: {count_of(_events(split), split.subjects)}")
+        lines.append(f"median follow-up: {_follow_up(split, cohort)}")
     else:
         shown = list(_counts(cohort, split).items())
         if cohort.target.kind == "binary":
@@ -75,6 +78,9 @@ def _splits(evidence: Evidence, cohort: CohortFacts) -> Table:
     if target.kind == "regression":
         unit = f" ({target.unit})" if target.unit else ""
         columns += [f"{target.column}{unit}, mean (SD)", "Range"]
+    elif target.kind == "survival":
+        unit = f" ({target.unit})" if target.unit else ""
+        columns += ["Events, n (%)", f"Median follow-up{unit}", f"Range of times{unit}"]
     else:
         columns += [f"{target.column} = {name}, n (%)" for name in _classes(cohort)]
     columns += [f"Without {name}, n (%)" for name in parts]
@@ -84,6 +90,11 @@ def _splits(evidence: Evidence, cohort: CohortFacts) -> Table:
         if target.kind == "regression":
             low, high = split.target.get("min"), split.target.get("max")
             cells += [Cell(_mean(split, cohort, unit=False))]
+            cells += [Cell(f"{rounded(low)} to {rounded(high)}" if split.subjects else "no cases")]
+        elif target.kind == "survival":
+            low, high = split.target.get("min"), split.target.get("max")
+            cells += [Cell(count_of(_events(split), split.subjects))]
+            cells += [Cell(_follow_up(split, cohort, unit=False))]
             cells += [Cell(f"{rounded(low)} to {rounded(high)}" if split.subjects else "no cases")]
         else:
             cells += [
@@ -98,7 +109,24 @@ def _splits(evidence: Evidence, cohort: CohortFacts) -> Table:
         "stratified-grouped": "whole groups drawn at random with nearly the same mix of targets",
         "grouped-kfold": "folds of whole groups",
     }[by]
-    return Table("splits", f"The splits ({how}) and the target in each.", columns, rows)
+    notes = (
+        ["Median follow-up by the reverse Kaplan-Meier method: censoring takes the event's place."]
+        if target.kind == "survival"
+        else []
+    )
+    caption = f"The splits ({how}) and the target in each."
+    return Table("splits", caption, columns, rows, notes)
+
+
+def _events(split: SplitFacts) -> int:
+    return int(split.target.get("event") or 0)
+
+
+def _follow_up(split: SplitFacts, cohort: CohortFacts, *, unit: bool = True) -> str:
+    median = split.target.get("median_follow_up")
+    if median is None:
+        return "not reached"
+    return f"{rounded(median)}{f' {cohort.target.unit}' if unit and cohort.target.unit else ''}"
 
 
 def _classes(cohort: CohortFacts) -> list[str]:

@@ -16,7 +16,10 @@ from medfusion.report import (
     metric_table,
     operating_points,
     provenance,
+    risk_groups,
     summary,
+    survival,
+    survival_calibration,
     table1,
 )
 from medfusion.report.blocks import Document, Section
@@ -40,6 +43,12 @@ _RESULTS: dict[str, tuple[Maker, ...]] = {
         confusion.section,
     ),
     "regression": (metric_table.section, agreement.section),
+    "survival": (
+        metric_table.section,
+        survival.section,
+        survival_calibration.section,
+        risk_groups.section,
+    ),
 }
 _REST: tuple[Maker, ...] = (learning_curves.section, methods.section, provenance.section)
 

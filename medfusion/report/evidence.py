@@ -148,14 +148,16 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64); of a
-            segmentation the pixels of each class `[n, K]`.
-        output: Probability of each class `[n, K]`, or the predicted number `[n]`; of a
-            segmentation area, overlap and distance of each class `[n, 3 (K - 1)]`.
+        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), time and
+            event `[n, 2]`, or the pixels of each class `[n, K]`.
+        output: Probability of each class `[n, K]`, the predicted number `[n]`, risk and survival
+            `[n, 1 + T]`, or area, overlap and distance of each class of pixels `[n, 3 (K - 1)]`.
+        columns: Names of what was predicted.
     """
 
     target: NDArray[Any]
     output: NDArray[np.float64]
+    columns: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -192,7 +194,7 @@ class Evidence:
     @property
     def event(self) -> str:
         """The event of a binary target, for instance "malignant = 1"."""
-        return f"{self.experiment.data.target.column} = {self.classes[1]}"
+        return f"{self.experiment.data.target.columns[0]} = {self.classes[1]}"
 
     @property
     def checks(self) -> Sequence[CheckFacts]:
@@ -294,8 +296,7 @@ def _predictions(
     for line, cells in enumerate(rows, start=2):
         row = dict(zip(header, cells, strict=False))
         try:
-            sound = form.sound(row, header)
-            sound &= np.isfinite(form.read([row], classes)).all()
+            sound = form.whole(row, header) and form.sound(form.read([row], classes))
         except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
             raise RunError(msg) from None
@@ -304,7 +305,9 @@ def _predictions(
             raise RunError(msg)
         by_split.setdefault(row["split"], []).append(row)
     return classes, {
-        split: SplitPredictions(form.read(chosen, classes), _squeezed(form, chosen, header))
+        split: SplitPredictions(
+            form.read(chosen, classes), _squeezed(form, chosen, header), tuple(outputs)
+        )
         for split, chosen in by_split.items()
     }
 

@@ -8,6 +8,7 @@ from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
 from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
 from medfusion.spec.fusion import CrossAttentionFusion
+from medfusion.spec.target import SurvivalTarget
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -40,7 +41,6 @@ def _paragraphs(sentences: list[str]) -> list[list[str]]:
 
 def _data(evidence: Evidence) -> list[str]:
     data, cohort = evidence.experiment.data, evidence.cohort
-    target = data.target
     said = []
     if cohort is not None:
         flow = cohort.flow
@@ -49,14 +49,7 @@ def _data(evidence: Evidence) -> list[str]:
             f"Of {counted(flow.rows, 'row')} in the table, {left_out} "
             f"{'was' if left_out == 1 else 'were'} excluded and {flow.analysed} analysed."
         )
-    what = {
-        "binary": f"The outcome was {target.column}, binary",
-        "multiclass": f"The outcome was {target.column}, with several classes",
-        "regression": f"The outcome was {target.column}, a number",
-    }[target.kind]
-    if target.kind == "binary" and evidence.classes:
-        what += f"; the event was {evidence.event}"
-    said.append(f"{what}.")
+    said.append(_outcome(evidence))
     inputs = []
     for name, view in data.images.items():
         kind = "grey" if view.channels == 1 else "RGB"
@@ -85,6 +78,26 @@ def _data(evidence: Evidence) -> list[str]:
         "only; missing values and missing images were masked."
     )
     return [*said, ""]
+
+
+def _outcome(evidence: Evidence) -> str:
+    target = evidence.experiment.data.target
+    named = listed(list(target.columns))
+    if isinstance(target, SurvivalTarget):
+        unit = f" in {target.unit}" if target.unit else ""
+        value = "" if target.event_value is None else f" (the event is {target.event_value})"
+        return (
+            f"The outcome was the time{unit} until {target.event}{value}, as given by {target.time}; "
+            "rows without the event were censored at their last time."
+        )
+    what = {
+        "binary": f"The outcome was {named}, binary",
+        "multiclass": f"The outcome was {named}, with several classes",
+        "regression": f"The outcome was {named}, a number",
+    }[target.kind]
+    if target.kind == "binary" and evidence.classes:
+        what += f"; the event was {evidence.event}"
+    return f"{what}."
 
 
 def _columns(what: str, names: tuple[str, ...]) -> str:
@@ -128,6 +141,8 @@ def _training(evidence: Evidence) -> list[str]:
     long = f"for at most {counted(training.epochs, 'epoch')}"
     size = training.batch_size
     said = [f"The model was trained with {_NAMES[rule.kind]} ({how}), {size} rows a batch, {long}."]
+    if evidence.kind == "survival":
+        said.append(_LIKELIHOODS[training.loss.kind if training.loss else "cox"])
     if training.early_stopping is not None:
         said.append(
             f"Training stopped when {_monitor(evidence)} had not improved for "
@@ -141,6 +156,18 @@ def _training(evidence: Evidence) -> list[str]:
     said.append(f"The random seed was {experiment.seed}.")
     return [*said, ""]
 
+
+_LIKELIHOODS = {
+    "cox": (
+        "It maximised Cox's partial likelihood with Efron's method for ties, each batch being a risk "
+        "set; survival probabilities rest on Breslow's estimate of the baseline hazard on the "
+        "training split."
+    ),
+    "discrete-time": (
+        "It maximised the likelihood of a discrete hazard in each interval between quantiles of the "
+        "event times in training; survival probabilities are the products of what the hazards leave."
+    ),
+}
 
 _NAMES = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 
@@ -164,6 +191,14 @@ def _judged(evidence: Evidence) -> list[str]:
         }[rule.kind]
         said.append(
             f"The operating point was chosen {how} and applied to the test split as it was."
+        )
+    if evidence.kind == "survival":
+        said.append(
+            "Discrimination was measured by the C-indices of Harrell and Uno and by the "
+            "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
+            "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
+            "inverse probability weights from the Kaplan-Meier estimate of the censoring "
+            "distribution on the training split."
         )
     methods: dict[str, list[str]] = {}
     test = evidence.metrics.get("test") or next(iter(evidence.metrics.values()))

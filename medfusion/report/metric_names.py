@@ -31,6 +31,11 @@ LABELS = {
     "r2": "R\N{SUPERSCRIPT TWO}",
     "bias": "Bias (mean error)",
     "pearson": "Pearson correlation",
+    "c_index": "C-index (Harrell)",
+    "c_index_uno": "C-index (Uno)",
+    "auc_mean": "Time-dependent AUC, mean",
+    "ibs": "Integrated Brier score",
+    "observed_expected": "Observed / expected",
     "loss": "Loss",
     "lr": "Learning rate",
 }
@@ -41,7 +46,7 @@ IN_TARGET_UNITS = frozenset({"rmse", "mae", "bias"})
 MACRO = frozenset({"auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1"})
 """Metrics that are means over the classes where there are more than two."""
 
-_PROPER = ("Brier", "Pearson", "R\N{SUPERSCRIPT TWO}")
+_PROPER = ("Brier", "C-index", "Pearson", "R\N{SUPERSCRIPT TWO}")
 _OF_CLASS = re.compile(r"(?P<metric>[a-z0-9_]+)\[(?P<name>.*)\]", re.DOTALL)
 
 

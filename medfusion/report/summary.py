@@ -6,7 +6,7 @@ import datetime as dt
 
 from medfusion.report.blocks import KeyNumber
 from medfusion.report.evidence import Evidence
-from medfusion.report.metric_names import label
+from medfusion.report.metric_names import IN_TARGET_UNITS, label
 from medfusion.report.numbers import counted, decimal, duration, interval, listed
 from medfusion.report.theme import SPLIT_NAMES
 from medfusion.spec import METRICS
@@ -15,6 +15,7 @@ _KEY = {
     "binary": ("auc", "sensitivity", "specificity", "calibration_slope"),
     "multiclass": ("auc", "balanced_accuracy", "accuracy", "f1"),
     "regression": ("mae", "rmse", "r2", "bias"),
+    "survival": ("c_index", "c_index_uno", "auc_mean", "ibs"),
 }
 
 
@@ -72,13 +73,15 @@ def sentence(evidence: Evidence) -> str:
     size = f"n = {found.n if found else 0}"
     if evidence.kind == "binary" and prediction is not None:
         size += f", {counted(int((prediction.target == 1).sum()), 'event')}"
+    if evidence.kind == "survival" and prediction is not None:
+        size += f", {counted(int(prediction.target[:, 1].sum()), 'event')}"
     if found is None or found.value is None:
         why = f" ({found.note})" if found and found.note else ""
         return f"On the {SPLIT_NAMES[split].lower()} split ({size}), {label(main)} cannot be given{why}."
     value = decimal(found.value)
     if found.ci:
         value += f" ({evidence.confidence} CI {decimal(found.ci[0])} to {decimal(found.ci[1])})"
-    if unit:
+    if unit and main in IN_TARGET_UNITS:
         value += f" {unit}"
     name = label(main, kind=evidence.kind)
     return f"On the {SPLIT_NAMES[split].lower()} split ({size}) the model reached {name} {value}."

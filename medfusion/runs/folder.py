@@ -23,6 +23,7 @@ PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 PREPROCESSING = "preprocessing.json"
+TASK = "task.json"
 LOG = "log.txt"
 
 

@@ -21,6 +21,7 @@ from medfusion.spec.fusion import ConcatenateFusion as ConcatenateFusion
 from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
 from medfusion.spec.head import LinearHead as LinearHead
+from medfusion.spec.head import MLPHead as MLPHead
 from medfusion.spec.head import SegmentationHead as SegmentationHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
 from medfusion.spec.loss import AbsoluteLoss as AbsoluteLoss
@@ -38,7 +39,9 @@ from medfusion.spec.mask import MaskFiles as MaskFiles
 from medfusion.spec.metric import METRICS as METRICS
 from medfusion.spec.metric import SMALLER_IS_BETTER as SMALLER_IS_BETTER
 from medfusion.spec.metric import main_metric as main_metric
+from medfusion.spec.metric import main_metrics as main_metrics
 from medfusion.spec.metric import metric_names as metric_names
+from medfusion.spec.metric import smaller_is_better as smaller_is_better
 from medfusion.spec.model import Model as Model
 from medfusion.spec.random_transform import RandomAffine as RandomAffine
 from medfusion.spec.random_transform import RandomBlur as RandomBlur
@@ -53,6 +56,9 @@ from medfusion.spec.survival_loss import DiscreteTimeLoss as DiscreteTimeLoss
 from medfusion.spec.table_encoder import MLPEncoder as MLPEncoder
 from medfusion.spec.target import BinaryTarget as BinaryTarget
 from medfusion.spec.target import MulticlassTarget as MulticlassTarget
+from medfusion.spec.target import MultilabelTarget as MultilabelTarget
+from medfusion.spec.target import MultitaskTarget as MultitaskTarget
+from medfusion.spec.target import OrdinalTarget as OrdinalTarget
 from medfusion.spec.target import RegressionTarget as RegressionTarget
 from medfusion.spec.target import SegmentationTarget as SegmentationTarget
 from medfusion.spec.target import SurvivalTarget as SurvivalTarget

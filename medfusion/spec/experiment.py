@@ -10,15 +10,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from medfusion.errors import SpecError
+from medfusion.errors import SpecError, unknown
 from medfusion.spec import code, migration, problems, text
 from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Data
 from medfusion.spec.evaluation import Evaluation
 from medfusion.spec.head import SegmentationHead
-from medfusion.spec.loss import misfit
+from medfusion.spec.loss import PerTaskLoss, misfit
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
+from medfusion.spec.target import MultitaskTarget
 from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
@@ -244,11 +245,20 @@ class Experiment(Spec):
             raise ValueError(msg)
 
     def _check_loss(self) -> None:
-        kind, training = self.data.target.kind, self.training
-        if training.class_weights != "none" and kind in ("regression", "survival"):
-            msg = f"training.class_weights is for classes; the target is a {kind}"
+        target, training = self.data.target, self.training
+        if training.class_weights != "none" and target.kind in ("regression", "survival"):
+            msg = f"training.class_weights is for classes; the target is a {target.kind}"
             raise ValueError(msg)
-        reason = "" if training.loss is None else misfit(training.loss, kind)
+        if isinstance(training.class_weights, tuple) and target.kind == "multitask":
+            msg = (
+                "training.class_weights: a multitask target takes a rule, balanced or "
+                "effective-number, not numbers"
+            )
+            raise ValueError(msg)
+        loss = training.loss
+        reason = "" if loss is None else misfit(loss, target.kind)
+        if not reason and isinstance(loss, PerTaskLoss) and isinstance(target, MultitaskTarget):
+            reason = _task_misfit(loss, target)
         if reason:
             raise ValueError(reason)
 
@@ -272,6 +282,16 @@ class Experiment(Spec):
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
             raise ValueError(msg)
+
+
+def _task_misfit(loss: PerTaskLoss, target: MultitaskTarget) -> str:
+    for name, own in loss.losses.items():
+        path = f"training.loss.losses.{name}"
+        if name not in target.tasks:
+            return f"{path}: {unknown('task', name, target.tasks)}"
+        if reason := misfit(own, target.tasks[name].kind, path):
+            return reason
+    return ""
 
 
 def _is_segmentation(data: Any) -> bool:

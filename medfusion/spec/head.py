@@ -18,6 +18,17 @@ class LinearHead(Spec):
     """Dropout before the layer."""
 
 
+class MLPHead(Spec):
+    """Hidden layers with GELU between fused features and outputs."""
+
+    family: ClassVar[str] = "head"
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Annotated[Int, Field(ge=1, le=65_536)], ...] = Field((64,), min_length=1)
+    """Width of each hidden layer."""
+    dropout: Real = Field(0.1, ge=0, lt=1)
+    """Dropout after each hidden layer."""
+
+
 class SegmentationHead(Spec):
     """A decoder from the encoder's maps to the class of every pixel, led by the fused features."""
 
@@ -33,5 +44,5 @@ class SegmentationHead(Spec):
     """Dropout of whole channels of the coarsest map."""
 
 
-Head = Annotated[LinearHead | SegmentationHead, Field(discriminator="kind")]
-"""Union of heads by `kind`."""
+Head = Annotated[LinearHead | MLPHead | SegmentationHead, Field(discriminator="kind")]
+"""Heads by `kind`."""

@@ -95,20 +95,6 @@ class AbsoluteLoss(LossSpec):
     kind: Literal["l1"] = "l1"
 
 
-_OfOneTarget = (
-    CrossEntropyLoss
-    | FocalLoss
-    | AsymmetricLoss
-    | CornLoss
-    | CoralLoss
-    | SquaredLoss
-    | HuberLoss
-    | AbsoluteLoss
-    | CoxLoss
-    | DiscreteTimeLoss
-)
-
-
 class DiceLoss(LossSpec):
     """1 minus the soft Dice coefficient of each image and class (https://arxiv.org/abs/1606.04797)."""
 
@@ -135,6 +121,20 @@ class DiceCrossEntropyLoss(LossSpec):
     """Pixels added above and below the fraction bar, so that an image without the class has a loss."""
 
 
+_OfOneTarget = (
+    CrossEntropyLoss
+    | FocalLoss
+    | AsymmetricLoss
+    | CornLoss
+    | CoralLoss
+    | SquaredLoss
+    | HuberLoss
+    | AbsoluteLoss
+    | CoxLoss
+    | DiscreteTimeLoss
+)
+
+
 TaskLoss = Annotated[_OfOneTarget, Field(discriminator="kind")]
 """Losses of one target, by `kind`."""
 
@@ -148,7 +148,9 @@ class PerTaskLoss(LossSpec):
     """Loss by the name of the task."""
 
 
-Loss = Annotated[_OfOneTarget | PerTaskLoss, Field(discriminator="kind")]
+Loss = Annotated[
+    _OfOneTarget | PerTaskLoss | DiceLoss | DiceCrossEntropyLoss, Field(discriminator="kind")
+]
 """Losses by `kind`; each says in `targets` which kinds of target it fits."""
 
 

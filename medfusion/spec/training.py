@@ -143,7 +143,7 @@ class Training(Spec):
     early_stopping: EarlyStopping | None = None
     """When to end early; null trains all epochs. The best epoch's weights are used in either case."""
     loss: Loss | None = None
-    """What is made small; null is the target's own: cross-entropy for classes and labels, corn for ordered classes, mse for a number."""
+    """What is made small; null is the target's own: cross-entropy for classes and labels, corn for ordered classes, mse for a number, cox for survival."""
     class_weights: (
         Literal["none", "balanced"] | tuple[Annotated[Real, Field(gt=0)], ...] | EffectiveNumber
     ) = "none"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from medfusion.data import Loader
 from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
-from medfusion.spec import SMALLER_IS_BETTER, Training
+from medfusion.spec import Training, smaller_is_better
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
 from medfusion.training.objective import Moment, Objective, forward, target_of
@@ -277,7 +277,7 @@ class Engine:
         if best is None:
             return True
         delta = stopping.min_delta if stopping is not None else 0.0
-        down = self.monitor.removeprefix("val/") in SMALLER_IS_BETTER
+        down = smaller_is_better(self.monitor)
         return value < best - delta if down else value > best + delta
 
     def _tell(self, event: str, *report: Any) -> None:

@@ -18,7 +18,7 @@ from medfusion.data import Cases, Cohort, png
 from medfusion.data.batch import Batch
 from medfusion.data.masks import IGNORE, MaskSamples, image_size
 from medfusion.data.outlines import colours_of, draw_outlines
-from medfusion.evaluation.pixels import scores_of
+from medfusion.evaluation.pixels import mean_dice, scores_of
 from medfusion.evaluation.sample import check
 from medfusion.evaluation.surface import hausdorff95
 from medfusion.runs import atomic
@@ -130,8 +130,8 @@ def file_name(case: str) -> str:
     return f"{name}.png"
 
 
-def dice_of(task: Task, target: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the mean Dice of each row over its classes, [n]; NaN where no class is there at all.
+def dice_cells(task: Task, target: np.ndarray, scores: np.ndarray) -> dict[str, list[str]]:
+    """Return the columns `dice_<class>` of predictions.csv, empty where a class is rightly absent.
 
     Args:
         task: Names the classes.
@@ -139,31 +139,37 @@ def dice_of(task: Task, target: np.ndarray, scores: np.ndarray) -> np.ndarray:
         scores: What `judge` returned.
     """
     dice = scores_of(check("segmentation", target, scores, task.classes))["dice"]
-    known = np.isfinite(dice)
-    total = np.where(known, dice, 0).sum(axis=1)
-    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+    return {
+        f"dice_{name}": [repr(value) if np.isfinite(value) else "" for value in column]
+        for name, column in zip(task.classes[1:], dice.T.tolist(), strict=True)
+    }
 
 
-def choose_examples(dice: np.ndarray, cohort: Cohort) -> list[tuple[str, int]]:
-    """Return rows of the test split (of val where it is empty) with what they are.
+def choose_examples(
+    task: Task, cohort: Cohort, scores: np.ndarray
+) -> tuple[list[tuple[str, int]], np.ndarray]:
+    """Return rows of the test split (of val where it is empty) with what they are, and all Dice.
 
-    They are the best, the middle and the worst, at most three of each.
+    They are the best, the middle and the worst by the mean Dice over the classes, at most three of
+    each.
 
     Args:
-        dice: Of each row, [n]; NaN where there is none.
+        task: Names the classes.
         cohort: The rows.
+        scores: What `judge` returned.
     """
+    dice = mean_dice(check("segmentation", cohort.target, scores, task.classes))
     rows = next((rows for split in ("test", "val") if len(rows := cohort.rows(split))), None)
     if rows is None:
-        return []
+        return [], dice
     order = rows[np.argsort(-dice[rows], kind="stable")]
     order = order[np.isfinite(dice[order])].tolist()
     each = min(_EACH, len(order) // 3)
     if each == 0:
-        return [("worst", row) for row in order]
+        return [("worst", row) for row in order], dice
     middle = (len(order) - each) // 2
     parts = {"best": order[:each], "median": order[middle : middle + each], "worst": order[-each:]}
-    return [(what, row) for what, part in parts.items() for row in part]
+    return [(what, row) for what, part in parts.items() for row in part], dice
 
 
 def write_examples(

@@ -8,20 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.table import Table
-from medfusion.data.targets import classes, number, survival
+from medfusion.data.targets import classes, labels, number, survival, tasks
 from medfusion.data.targets.contract import Target
+from medfusion.data.targets.outcome import Outcome, outcomes
 from medfusion.data.targets.pixels import PixelTarget
 from medfusion.spec.target import SegmentationTarget, TargetSpec
 
 READERS: dict[str, Callable[..., Target]] = {
     "binary": classes.read,
     "multiclass": classes.read,
+    "multilabel": labels.read,
+    "ordinal": classes.read,
     "regression": number.read,
     "survival": survival.read,
+    "multitask": lambda table, spec, ids: tasks.read(table, spec, ids, read_target),
 }
 """Who reads a target of each kind from the table; a segmentation's stands in the mask files."""
 
-__all__ = ["READERS", "Target", "read_target"]
+__all__ = ["READERS", "Outcome", "Target", "outcomes", "read_target"]
 
 
 def read_target(

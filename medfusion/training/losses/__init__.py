@@ -7,7 +7,7 @@ What a loss offers follows from the targets that it fits:
 - regression: `of_numbers(output, wanted)`, both [B]; the loss of each row, [B].
 - segmentation: `of_pixels(logits, labels, weights)`, [B, K, H, W] and int64 [B, H, W]; the loss
   of each image, [B]; or `of_classes`, which is then worked out pixel by pixel.
-- ordinal: see `medfusion.training.losses.ordinal`.
+- ordinal: see `OrdinalLoss`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,19 @@ from medfusion.training.losses.cross_entropy import CrossEntropy
 from medfusion.training.losses.deviation import Absolute, Huber, Squared
 from medfusion.training.losses.dice import Dice, DiceCrossEntropy
 from medfusion.training.losses.focal import Focal
+from medfusion.training.losses.ordinal import Coral, Corn, OrdinalLoss
 
 __all__ = [
     "Absolute",
     "Asymmetric",
+    "Coral",
+    "Corn",
     "CrossEntropy",
     "Dice",
     "DiceCrossEntropy",
     "Focal",
     "Huber",
+    "OrdinalLoss",
     "Squared",
     "make_loss",
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from medfusion.evaluation import epoch_metrics
+from medfusion.evaluation import FollowUp, epoch_metrics
 from medfusion.spec import CrossEntropyLoss, Training
 from medfusion.spec.base import Spec
 from medfusion.spec.loss import Loss
@@ -20,6 +21,24 @@ from medfusion.training.losses import make_loss
 
 TASK = "task"
 """Name of the task's own loss among the parts of the loss."""
+
+
+class Judged(NamedTuple):
+    """Rows that are judged by the metrics of one kind of target.
+
+    Attributes:
+        prefix: Begins the names of the metrics.
+        task: The task.
+        rows: Which rows these are, int64 [m], ascending.
+        target: Their targets, as for a target of its own.
+        predictions: What was predicted for them.
+    """
+
+    prefix: str
+    task: Task
+    rows: np.ndarray
+    target: np.ndarray
+    predictions: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +117,39 @@ class Task(ABC):
         """Return what is followed epoch by epoch, on the rows that `keep` kept, without the loss."""
         return epoch_metrics(self.kind, target, self.predictions(logits))
 
+    def judged(self, target: np.ndarray, predictions: np.ndarray) -> Iterator[Judged]:
+        """Yield what is judged by itself: all rows at once, or each task of several.
+
+        Args:
+            target: Targets, [n] or [n, C].
+            predictions: What was predicted for them.
+        """
+        yield Judged("", self, np.arange(len(target)), target, predictions)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all of `columns` can be predicted; where not, `after_training` sees to it."""
+        return True
+
+    def after_training(self, logits: Tensor, target: np.ndarray) -> Self:
+        """Return the task with what it takes from the training rows under the best weights.
+
+        Args:
+            logits: What the trained model makes of the training rows, [n, outputs].
+            target: Their targets, [n] or [n, C].
+        """
+        del logits, target
+        return self
+
+    def follow_up(self, target: np.ndarray) -> FollowUp | None:
+        """Return what survival predictions are judged with; None for other targets.
+
+        Args:
+            target: Targets of the training rows.
+        """
+        del target
+        return None
+
     @cached_property
     def function(self) -> Any:
         """What works the loss out; see `medfusion.training.losses`."""
@@ -123,7 +175,11 @@ class Task(ABC):
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, Spec) else value
+    if isinstance(value, Task):
+        return value.to_json()
+    if isinstance(value, Spec):
+        return value.model_dump(mode="json")
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _frozen(value: Any) -> Any:
