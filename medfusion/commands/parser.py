@@ -135,6 +135,9 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("table", metavar="TABLE")
     sub.add_argument("--out", required=True, metavar="FILE.csv|.parquet")
+    sub.add_argument(
+        "--masks", metavar="DIR", help="write a segmentation's masks there, one PNG a row"
+    )
     add_json(sub)
 
     sub = add("explain", "explain one prediction", "explain RUN --id ISIC_0024320 --out explained")

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medfusion.data import leakage, likeness, time_leakage
 from medfusion.data.numbers import are_numbers, to_numbers
@@ -105,12 +104,18 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
                 finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
                 own = [int(rows[row]) for row in leak.rows]
                 found.append(dataclasses.replace(leak, finding=finding, rows=own))
+        if cohort.spec.target.kind == "segmentation":  # how large the region is
+            area = cohort.target[train, 1:].sum(axis=1).astype(np.float64)
+            leak = leakage.find(name, [cells[row] for row in train], area, ())
+            if leak is not None:
+                own = [int(train[row]) for row in leak.rows]
+                found.append(dataclasses.replace(leak, rows=own))
         if cohort.spec.target.kind == "survival":
             time, event = cohort.target[train].T
             late = time_leakage.find(name, [cells[row] for row in train], time, event == 1)
             if late is not None:
-                rows = [int(train[row]) for row in late.rows]
-                found.append(dataclasses.replace(late, rows=rows))
+                own = [int(train[row]) for row in late.rows]
+                found.append(dataclasses.replace(late, rows=own))
     return found
 
 
@@ -132,6 +137,7 @@ def _unused_leaks(cohort: Cohort) -> Check:
     spec = cohort.spec
     used = {spec.id, spec.group, *spec.target.columns, *spec.numeric, *spec.categorical}
     used |= {view.column for view in spec.images.values()}
+    used |= {masks.column for _, masks in spec.masks.values()}
     if isinstance(spec.split, ColumnSplit):
         used.add(spec.split.column)
     unused = [
@@ -335,7 +341,10 @@ def _class_balance(cohort: Cohort) -> Check:
     small = 0
     for part in classed:
         counts = np.bincount(part.of(cohort.rows("train")), minlength=len(part.classes))
-        few = int(((counts < SMALL_CLASS) | (counts < RARE_CLASS * counts.sum())).sum())
+        rare_ones = (counts < SMALL_CLASS) | (counts < RARE_CLASS * counts.sum())
+        if part.kind == "segmentation":  # that a class is in every image is no lack
+            rare_ones = rare_ones[1:]
+        few = int(rare_ones.sum())
         shown = ", ".join(
             f"{label} {count}" for label, count in zip(part.classes, counts.tolist(), strict=True)
         )
@@ -359,8 +368,10 @@ def _classes_per_split(cohort: Cohort) -> Check:
     lacking = []
     for split in SPLITS:
         for part in classed:
-            held: NDArray[np.int64] = np.unique(part.of(cohort.rows(split)))
+            held = np.unique(part.of(cohort.rows(split))).tolist()
             gone = [label for code, label in enumerate(part.classes) if code not in held]
+            if part.kind == "segmentation":  # every image may show the class
+                gone = [] if 1 in held else ["image with it"]
             if gone:
                 of = "" if len(cohort.outcomes) == 1 else f" of {part.name}"
                 lacking.append(f"{split} has no {', '.join(gone)}{of}")

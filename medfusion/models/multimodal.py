@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from medfusion import spec
 from medfusion.errors import InputError
 from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
+from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
+from medfusion.models.image_views import ImageViews
 from medfusion.models.instances import InstanceEncoder
 from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
@@ -72,6 +74,7 @@ class MultimodalModel(nn.Module):
         bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
             numbers piecewise linearly.
         combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
+        segmented: The view whose maps the head needs, to class its pixels; None for other heads.
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -108,37 +111,20 @@ class MultimodalModel(nn.Module):
         bins: Sequence[Sequence[float]] = (),
         combine: Callable[[Tensor], Tensor] = mean_of_members,
         extension: nn.Module | None = None,
+        segmented: str | None = None,
     ) -> None:
         super().__init__()
+        self.segmented = segmented
         self.views = tuple(views)
-        self.instance_views = tuple(name for name in views if name in instances)
         self.modality_dropout = settings.modality_dropout
-        self._sizes = {name: (height, width) for name, (_, height, width) in views.items()}
         self.image: Any = None
         self.aggregate: Any = None
         self.instances: Any = None
         self.table: Any = None
         widths: dict[str, Width] = {}
+        self._see: Any = None
         if views:
-            channels = {shape[0] for shape in views.values()}
-            if len(channels) > 1:
-                msg = "all views share one image encoder and need the same number of channels"
-                raise InputError(msg)
-            self.image = create(
-                settings.image or spec.TimmEncoder(),
-                channels=channels.pop(),
-                sizes=list(self._sizes.values()),
-                folder=Path(folder),
-            )
-            width = self.image.width.vector
-            self.aggregate = create(settings.views, width=width, count=len(views))
-            if self.instance_views:
-                self.instances = InstanceEncoder(
-                    settings.instances,
-                    width=width,
-                    places={name: instances[name] for name in self.instance_views},
-                    at_once=settings.instances_at_once,
-                )
+            self._see = self._make_views(settings, views, instances, Path(folder))
             widths["image"] = self.image.width
         if numeric or categories:
             self.table = create(
@@ -179,7 +165,11 @@ class MultimodalModel(nn.Module):
         self.head: Any = None
         if not alone:
             self.fusion = create(settings.fusion, widths=widths)
-            self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+            needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
+            if segmented is not None:
+                _, height, across = views[segmented]
+                needs |= {"levels": self._see.pyramid.levels, "size": (height, across)}
+            self.head = create(settings.head, **needs)
         self.extension = extension
 
     def forward(
@@ -207,18 +197,22 @@ class MultimodalModel(nn.Module):
         """
         having = {}
         if self.image is not None:
-            image_present = self._with_instances(image_present, instance_present)
+            image_present = self._see.there(image_present, instance_present)
             having["image"] = image_present.any(dim=1)
         if self.table is not None:
             having["table"] = numeric_present.any(dim=1) | (categorical != 0).any(dim=1)
         present = torch.stack([having[name] for name in self.modalities], dim=1)
         if self.training:
-            present = hide_modalities(present, self.modality_dropout)
+            hidden = hide_modalities(present, self.modality_dropout)
+            if self.segmented is not None:  # nobody can draw a region that he does not see
+                hidden[:, 0] = present[:, 0]
+            present = hidden
         feats: dict[str, Features] = {}
         aux: dict[str, Tensor] = {}
-        if self.image is not None:
+        maps: list[Tensor] = []
+        if self._see is not None:
             shown = image_present & present[:, :1]
-            feats["image"], aux = self._encode_images(images, shown, instance_present)
+            feats["image"], aux, maps = self._see(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         members = self._member_outputs(feats, present)
@@ -231,13 +225,56 @@ class MultimodalModel(nn.Module):
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
+        outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
         return ModelOutput(
-            self._extended(self.head(fused.z)),
+            self._extended(outputs),
             aux | fused.aux,
             losses,
             self._alone(feats, present),
             seen,
             members,
+        )
+
+    def _make_views(
+        self,
+        settings: spec.Model,
+        views: Mapping[str, tuple[int, int, int]],
+        instances: Mapping[str, int | None],
+        folder: Path,
+    ) -> ImageViews:
+        """Make the encoder of images and what joins views and instances."""
+        channels = {shape[0] for shape in views.values()}
+        if len(channels) > 1:
+            msg = "all views share one image encoder and need the same number of channels"
+            raise InputError(msg)
+        sizes = {name: (height, width) for name, (_, height, width) in views.items()}
+        self.image = create(
+            settings.image or spec.TimmEncoder(),
+            channels=min(channels),
+            sizes=list(sizes.values()),
+            folder=folder,
+        )
+        width = self.image.width.vector
+        self.aggregate = create(settings.views, width=width, count=len(views))
+        several = tuple(name for name in views if name in instances)
+        if several:
+            self.instances = InstanceEncoder(
+                settings.instances,
+                width=width,
+                places={name: instances[name] for name in several},
+                at_once=settings.instances_at_once,
+            )
+        pyramid = None
+        if self.segmented is not None:
+            pyramid = Pyramid(self.image, min(channels), sizes[self.segmented])
+        return ImageViews(
+            self.image,
+            self.aggregate,
+            self.instances,
+            sizes=sizes,
+            instance_views=several,
+            segmented=self.segmented,
+            pyramid=pyramid,
         )
 
     def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
@@ -278,71 +315,3 @@ class MultimodalModel(nn.Module):
             msg = "training.gradient_checkpointing is unused: there is no image encoder"
             raise InputError(msg)
         self.image.set_grad_checkpointing(enable)
-
-    def _with_instances(self, present: Tensor, instances: Mapping[str, Tensor]) -> Tensor:
-        """Return which views a row has, [B, V]: one without any instance is absent."""
-        columns = [
-            present[:, v] & instances[name].any(dim=1)
-            if name in self.instance_views
-            else present[:, v]
-            for v, name in enumerate(self.views)
-        ]
-        return torch.stack(columns, dim=1)
-
-    def _encode_images(
-        self, images: Mapping[str, Tensor], present: Tensor, instances: Mapping[str, Tensor]
-    ) -> tuple[Features, dict[str, Tensor]]:
-        vectors: dict[str, Tensor] = {}
-        tokens: dict[str, Tensor] = {}
-        masks: dict[str, Tensor] = {}
-        aux: dict[str, Tensor] = {}
-        for name in self.instance_views:
-            masks[name] = instances[name] & present[:, self.views.index(name), None]
-            found = self.instances(name, self.image, images[name], masks[name])
-            vectors[name], tokens[name] = found.vector, found.tokens
-            aux |= {f"instances/{name}/{key}": value for key, value in found.aux.items()}
-        plain = [v for v, name in enumerate(self.views) if name not in self.instance_views]
-        for size in dict.fromkeys(self._sizes[self.views[v]] for v in plain):
-            # Views of one size go through the encoder together.
-            members = [v for v in plain if self._sizes[self.views[v]] == size]
-            shown = present[:, members]
-            vector, token = self._encode_present([images[self.views[v]] for v in members], shown)
-            for k, v in enumerate(members):
-                name = self.views[v]
-                vectors[name], tokens[name] = vector[:, k], token[:, k]
-                masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
-        whole = self.aggregate(torch.stack([vectors[name] for name in self.views], dim=1), present)
-        features = Features(
-            vector=whole.vector,
-            tokens=torch.cat([tokens[name] for name in self.views], dim=1),
-            mask=torch.cat([masks[name] for name in self.views], dim=1),
-        )
-        return features, aux | {f"views/{name}": value for name, value in whole.aux.items()}
-
-    def _encode_present(self, images: list[Tensor], shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Return vectors [B, G, d] and tokens [B, G, T, c] of G views, zero where not shown."""
-        rows, count = shown.shape
-        complete = bool(shown.all())
-        if complete and count == 1:
-            chosen = images[0]
-        else:
-            stacked = torch.stack(images, dim=1)
-            chosen = stacked.flatten(0, 1) if complete else stacked[shown]
-        if len(chosen) == 0:
-            width, positions = self.image.width, self.image.positions(tuple(chosen.shape[2:]))
-            return (
-                chosen.new_zeros(rows, count, width.vector),
-                chosen.new_zeros(rows, count, positions, width.tokens),
-            )
-        encoded = self.image(chosen)
-        tokens = encoded.map.flatten(2).transpose(1, 2)
-        if complete:
-            vector = encoded.vector.reshape(rows, count, -1)
-            return vector, tokens.reshape(rows, count, *tokens.shape[1:])
-        return _scatter(encoded.vector, shown), _scatter(tokens, shown)
-
-
-def _scatter(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, *values.shape[1:])
-    placed[shown] = values
-    return placed

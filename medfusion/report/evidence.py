@@ -153,10 +153,10 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), or time and
-            event `[n, 2]`.
-        output: Probability of each class `[n, K]`, the predicted number `[n]`, or risk and survival
-            `[n, 1 + T]`.
+        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), time and
+            event `[n, 2]`, or the pixels of each class `[n, K]`.
+        output: Probability of each class `[n, K]`, the predicted number `[n]`, risk and survival
+            `[n, 1 + T]`, or area, overlap and distance of each class of pixels `[n, 3 (K - 1)]`.
         columns: Names of what was predicted.
     """
 
@@ -211,7 +211,7 @@ class Evidence:
     @property
     def event(self) -> str:
         """The event of a binary target, for instance "malignant = 1"."""
-        return f"{self.experiment.data.target.column} = {self.classes[1]}"
+        return f"{self.experiment.data.target.columns[0]} = {self.classes[1]}"
 
     @property
     def checks(self) -> Sequence[CheckFacts]:
@@ -375,8 +375,7 @@ def _predictions(
     for line, cells in enumerate(rows, start=2):
         row = dict(zip(header, cells, strict=False))
         try:
-            sound = np.isfinite(form.predictions([row], header)).all()
-            sound &= form.sound(form.read([row], classes))
+            sound = form.whole(row, header) and form.sound(form.read([row], classes))
         except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
             raise RunError(msg) from None

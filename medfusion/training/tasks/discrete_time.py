@@ -50,7 +50,8 @@ class DiscreteTimeTask(SurvivalTask):
         # In the precision of the times, so that an event at a cut stays on its side.
         cuts = torch.tensor(self.cuts, dtype=target.dtype, device=target.device)
         base = torch.tensor(self.base, dtype=logits.dtype, device=logits.device)
-        return -log_interval_likelihood(logits + base, *target.unbind(1), cuts).mean()
+        time, event = target.unbind(1)
+        return -log_interval_likelihood(logits + base, time, event, cuts).mean()
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""
