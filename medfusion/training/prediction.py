@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from medfusion.data import Cases, Cohort, Loader, Preprocessing
+from medfusion.data import Batch, Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
 from medfusion.evaluation import choose_threshold, evaluate
 from medfusion.evaluation.layout import layout
@@ -97,6 +98,37 @@ def predict(run: RunFolder, table: str | Path) -> tuple[list[str], np.ndarray, T
     cases = Cases.load(experiment.data, Path(table), preprocessing)
     loader = _loader(cases, np.arange(len(cases.ids)), experiment)
     return cases.ids, _predict(model, task, loader, experiment), task
+
+
+def predict_rows(
+    model: nn.Module,
+    task: Task,
+    cases: Cases,
+    rows: np.ndarray,
+    experiment: Experiment,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
+) -> np.ndarray:
+    """Return the predictions of a trained model for some rows, as `predict` does.
+
+    Args:
+        model: The model, as `trained_model` gives it.
+        task: Its task.
+        cases: The cases.
+        rows: int64, which of them.
+        experiment: The run's experiment.
+        change: Changes each batch before the model sees it, for instance hides a modality.
+    """
+    return _predict(model, task, _Changed(_loader(cases, rows, experiment), change), experiment)
+
+
+class _Changed:
+    """Batches of a loader, each changed."""
+
+    def __init__(self, loader: Loader, change: Callable[[Batch], Batch]) -> None:
+        self._loader, self._change = loader, change
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        return map(self._change, self._loader.epoch(epoch))
 
 
 def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]:
@@ -207,7 +239,9 @@ def _loader(cases: Cases, rows: np.ndarray, experiment: Experiment) -> Loader:
     )
 
 
-def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experiment) -> np.ndarray:
+def _predict(
+    model: nn.Module, task: Task, loader: Loader | _Changed, experiment: Experiment
+) -> np.ndarray:
     device = choose_device(experiment.training.device)
     fabric = Fabric(accelerator=device, devices=1)
     model = fabric.setup_module(model)
