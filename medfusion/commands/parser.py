@@ -87,52 +87,54 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         )
 
     def add_modalities(sub: argparse.ArgumentParser) -> None:
-        sub = sub.add_argument_group(
+        group = sub.add_argument_group(
             "does fusion pay",
             "each modality alone, the fusions and simple rivals, trained on identical folds; the "
             "same words again go on with what is not finished",
         )
-        sub.add_argument(
+        group.add_argument(
             "--modalities",
             metavar="EXPERIMENT.yaml",
             help="compare the modalities of this experiment",
         )
-        sub.add_argument(
+        group.add_argument(
             "--fusions",
             metavar="FUSION,FUSION",
             help="kinds of fusion (the experiment's own, and late fusion where known)",
         )
-        sub.add_argument(
+        group.add_argument(
             "--folds",
             type=int,
             metavar="N",
             help="number of folds over groups (5; a column split is kept as it is)",
         )
-        sub.add_argument(
+        group.add_argument(
             "--own-split", action="store_true", help="keep the experiment's split: one fold"
         )
-        sub.add_argument(
+        group.add_argument(
             "--smallest-gain",
             type=float,
             metavar="X",
             help="smallest gain in the metric that would matter (0.01)",
         )
-        sub.add_argument(
+        group.add_argument(
             "--complete-rows",
             action="store_true",
             help="compare with fusion trained on rows that lack nothing, too",
         )
-        sub.add_argument(
+        group.add_argument(
             "--no-rivals", action="store_true", help="leave out the rivals from scikit-learn"
         )
-        sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
-        sub.add_argument(
+        group.add_argument(
+            "--runs", default="runs", metavar="DIR", help="folder of the runs (runs)"
+        )
+        group.add_argument(
             "--out", metavar="FILE.html|.json", help="write the report, or the results"
         )
-        sub.add_argument(
+        group.add_argument(
             "--detach", action="store_true", help="return at once; it goes on by itself"
         )
-        add_changes(sub)
+        add_changes(group)
 
     sub = add("validate", "check an experiment and its data", "validate skin.yaml")
     sub.add_argument("experiment", metavar="EXPERIMENT.yaml")

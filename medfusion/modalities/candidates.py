@@ -148,7 +148,8 @@ def experiment_of(
 
 def _require_both(experiment: Experiment) -> None:
     data = experiment.data
-    if data.target.kind == "segmentation":
+    kind: str = data.target.kind
+    if kind == "segmentation":
         msg = (
             "compare --modalities compares predictions of one value per row; a segmentation "
             "predicts pixels, which a table alone cannot. Compare runs with `medfusion compare RUN RUN`"

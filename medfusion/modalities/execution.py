@@ -19,7 +19,7 @@ from medfusion.modalities.results import work_out
 from medfusion.modalities.robustness import hidden_predictions
 from medfusion.runs import RunFolder, Status, atomic, control, list_runs, status
 from medfusion.spec import Experiment
-from medfusion.training import execute as train
+from medfusion.training import execution
 from medfusion.training.callbacks import Callback, StepReport
 
 LOCK = ".lock"
@@ -102,14 +102,14 @@ def _execute(
         comparison.update(runs=entries)
         if run.status.state != "finished":
             watching = [_Stop(comparison, run), *callbacks()]
-            if train(run.path, watching).state != "finished":
+            if execution.execute(run.path, watching).state != "finished":
                 return "stopped"
         progress.done = number
         progress.write("running")
         if progress.asked() == "stop":
             return "stopped"
     progress.write("evaluating")
-    tables = {key: run.predictions for key, run in runs.items()}
+    tables: dict[tuple[str, int], Rows] = {key: run.predictions for key, run in runs.items()}
     tables |= _rivals(comparison, folds, candidates, runs, tell)
     tell("predicting with modalities hidden")
     fusions = [one for one in candidates if one.role == "fusion"]

@@ -59,8 +59,7 @@ class Folds:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Whether a case has every view and the table, bool [n]."""
-        found: NDArray[np.bool_] = self.present.all(axis=1)
-        return found
+        return np.asarray(self.present.all(axis=1))
 
 
 def draw_folds(experiment: Experiment, specs: Sequence[Mapping[str, Any]]) -> Folds:

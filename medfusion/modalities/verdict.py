@@ -163,10 +163,8 @@ def lead_of(
     fusion = f"the best fusion ({names.candidates[over_fusion.first]})"
     words = _Words(names, 1, smallest)
     if _none_of(over_fusion, smallest) and _none_of(over_single, smallest):
-        return (
-            f"{who} is as good as everything else here: "
-            f"{fusion} {words.change(over_fusion)} over it."
-        )
+        more = "" if told else f": {fusion} {words.change(over_fusion)} over it"
+        return f"{who} is as good as everything else here{more}."
     if over_fusion.ci is not None and over_fusion.ci[0] <= 0 and not told:
         return (
             f"{who} does as well as fusion as far as can be told: "
