@@ -231,7 +231,9 @@ def splits_of(experiment: Experiment, settings: Settings) -> list[dict[str, Any]
     if alone:
         return [split.model_dump(mode="json")]
     stratify, seed = getattr(split, "stratify", True), getattr(split, "seed", 0)
-    folds = int(settings.folds or getattr(split, "folds", FOLDS))
+    folds = settings.folds
+    if folds is None:
+        folds = split.folds if isinstance(split, GroupedKFoldSplit) else FOLDS
     try:
         drawn = [
             GroupedKFoldSplit(folds=folds, fold=fold, stratify=stratify, seed=seed)
