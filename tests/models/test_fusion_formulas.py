@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from medfusion import spec
-from medfusion.errors import InputError
 from medfusion.models import fusion
 from medfusion.models.features import Features, Width
 from medfusion.registry import create

@@ -24,9 +24,7 @@ DIM = 16
 LIGHT = {"dim": DIM, "heads": 2, "hidden": 8, "width": 4, "rank": 2, "latents": 3, "experts": 3}
 """Small values for the settings that kinds have in common."""
 
-ROWS = [
-    (front, side, table) for front, side, table in itertools.product([True, False], repeat=3)
-]
+ROWS = [(front, side, table) for front, side, table in itertools.product([True, False], repeat=3)]
 
 
 def light(family: str, kind: str):
@@ -70,7 +68,7 @@ def make(model: spec.Model, size: int = 32, seed: int = 0) -> MultimodalModel:
     torch.manual_seed(seed)
     return MultimodalModel(
         model,
-        views={name: (3, size, size) for name in VIEWS},
+        views=dict.fromkeys(VIEWS, (3, size, size)),
         numeric=2,
         categories=[4, 4],
         outputs=OUTPUTS,
