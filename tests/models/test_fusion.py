@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from medfusion import spec
+from medfusion.models import fusion
 from medfusion.models.features import Features, Width
 from medfusion.registry import create, list_kinds
 
@@ -86,6 +87,7 @@ def whole(output):
 
 def test_every_registered_fusion_is_tested():
     assert {s.kind for s in SPECS} == set(list_kinds("fusion"))
+    assert len(SPECS) == len(fusion.__all__) - 1  # the contract itself is no fusion
 
 
 @every_fusion
