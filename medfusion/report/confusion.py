@@ -68,7 +68,7 @@ def _multiclass(evidence: Evidence, split: str, found: SplitPredictions) -> Tabl
 
 def _table(evidence: Evidence, split: str, matrix: np.ndarray, how: str) -> Table:
     rows = []
-    column = evidence.experiment.data.target.column
+    column = evidence.experiment.data.target.columns[0]
     for name, counts in zip(evidence.classes, matrix.tolist(), strict=True):
         whole = sum(counts)
         cells = [
