@@ -28,7 +28,9 @@ def finished(request, survival_table, tmp_path_factory):
 
 def columns(run, split):
     rows = [row for row in run.predictions if row["split"] == split]
-    return {name: np.array([float(row[name]) for row in rows]) for name in ("time", "event", "risk")}
+    return {
+        name: np.array([float(row[name]) for row in rows]) for name in ("time", "event", "risk")
+    }
 
 
 def test_the_c_index_is_that_of_the_predictions(finished):
@@ -123,7 +125,11 @@ def test_a_network_learns_what_a_linear_model_does(survival_table, tmp_path):
     """Age and stage act linearly here: the network may not fall behind Cox's model by much."""
     experiment = override.apply(
         Experiment.from_mapping(survival_table),
-        ["training.epochs=40", "training.batch_size=256", "training.optimizer={kind: adamw, lr: 0.01}"],
+        [
+            "training.epochs=40",
+            "training.batch_size=256",
+            "training.optimizer={kind: adamw, lr: 0.01}",
+        ],
     )
     run = RunFolder.create(experiment, tmp_path)
     execute(run.path)

@@ -82,9 +82,7 @@ class CoxTask(SurvivalTask):
         return np.concatenate([risk[:, None], survival], axis=1)
 
 
-def breslow(
-    risk: np.ndarray, time: np.ndarray, event: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def breslow(risk: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct times of events and the log of the cumulative baseline hazard at each.
 
     Args:
