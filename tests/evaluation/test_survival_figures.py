@@ -213,7 +213,8 @@ def test_groups_of_predicted_risk_are_compared_with_kaplan_meier(apart):
     lowest = risk <= np.quantile(risk, 0.25)
     curve = kaplan_meier(apart["time"][lowest], apart["event"][lowest])
     assert found.observed[0] == pytest.approx(1 - curve.at(10))
-    assert (found.low <= found.observed).all() and (found.observed <= found.high).all()
+    assert (found.low <= found.observed).all()
+    assert (found.observed <= found.high).all()
     one = calibration_at(apart["time"], apart["event"], np.full(80, 0.3), 10)
     assert one.cases.tolist() == [80]
 
@@ -281,7 +282,7 @@ def test_wrong_cases_are_refused_by_name(apart):
         change(*wrong)
         with pytest.raises(InputError, match=message):
             check("survival", *wrong, follow_up=known)
-    with pytest.raises(InputError, match="risk and survival at 19 times|times are needed"):
+    with pytest.raises(InputError, match=r"risk and survival at \d+ times are needed"):
         check("survival", target, good[:, :4], follow_up=known)
     with pytest.raises(InputError, match="time and event of each case"):
         check("survival", target[:, 0], good)
