@@ -141,12 +141,16 @@ def test_figures_on_other_cases_than_censoring_are_those_of_scikit_survival(apar
             "brier[5]": 0.1863653165487043,
             "brier[12]": 0.23277513269854336,
             "brier[20]": 0.18354225889758907,
+            "calibration_slope": values["calibration_slope"],
             "observed_expected[5]": values["observed_expected[5]"],
             "observed_expected[12]": values["observed_expected[12]"],
             "observed_expected[20]": values["observed_expected[20]"],
         },
         abs=1e-12,
     )
+    score = np.log(-np.log(survival[:, [2]]))
+    theirs = PHReg(time, score, status=event, ties="breslow").fit().params[0]
+    assert values["calibration_slope"] == pytest.approx(theirs, abs=1e-6)
     observed = 1 - kaplan_meier(time, event).at(12)
     assert values["observed_expected[12]"] == pytest.approx(observed / (1 - survival[:, 1]).mean())
     assert brier_at(time, event, survival[:, 1], 12, censoring) == pytest.approx(
