@@ -241,7 +241,7 @@ class TaskLayout(Layout):
         for task, (_, width) in self.tasks.items():
             values = np.full((len(rows), width), np.nan)
             known, target = self.read_task(task, rows, classes)
-            values[known] = target.reshape(len(known), -1)
+            values[known] = target.reshape(len(known), width)
             parts.append(values)
         return np.hstack(parts)
 
