@@ -79,7 +79,7 @@ class ClassLayout(Layout):
         """Return the names of the classes."""
         return {"target": [classes[index] for index in target]}
 
-    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> NDArray[np.int64]:
+    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> NDArray[Any]:
         """Return class indices, int64 [n]."""
         index = {name: number for number, name in enumerate(classes)}
         return np.array([index[row["target"]] for row in rows], dtype=np.int64)

@@ -211,7 +211,7 @@ class Evidence:
     @property
     def event(self) -> str:
         """The event of a binary target, for instance "malignant = 1"."""
-        return f"{self.experiment.data.target.column} = {self.classes[1]}"
+        return f"{self.experiment.data.target.columns[0]} = {self.classes[1]}"
 
     @property
     def checks(self) -> Sequence[CheckFacts]:

@@ -56,7 +56,10 @@ def test_the_focal_loss_is_torchvisions(gamma, alpha):
     from torchvision.ops import sigmoid_focal_loss
 
     expected = sigmoid_focal_loss(
-        torch.tensor(LOGITS), torch.tensor(LABELS), alpha=-1 if alpha is None else alpha, gamma=gamma
+        torch.tensor(LOGITS),
+        torch.tensor(LABELS),
+        alpha=-1 if alpha is None else alpha,
+        gamma=gamma,
     )
     assert of_labels(spec.FocalLoss(gamma=gamma, alpha=alpha)) == pytest.approx(expected.numpy())
 
