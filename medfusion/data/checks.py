@@ -109,8 +109,8 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
             time, event = cohort.target[train].T
             late = time_leakage.find(name, [cells[row] for row in train], time, event == 1)
             if late is not None:
-                rows = [int(train[row]) for row in late.rows]
-                found.append(dataclasses.replace(late, rows=rows))
+                own = [int(train[row]) for row in late.rows]
+                found.append(dataclasses.replace(late, rows=own))
     return found
 
 

@@ -154,7 +154,7 @@ def follow_up(
         header: Columns of the predictions.
         horizons: As the experiment gives them.
     """
-    known = FollowUp.of_training(*target.T, horizons=horizons)
+    known = FollowUp.of_training(target[:, 0], target[:, 1], horizons)
     times = tuple(time_of(name) for name in header if name.startswith(PREFIX))
     return FollowUp(times, tuple(at for at in known.horizons if at in times), *target.T)
 

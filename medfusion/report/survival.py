@@ -146,8 +146,10 @@ def _table(evidence: Evidence) -> Table:
         rows=rows,
         notes=[
             "AUC and Brier score are weighted by the inverse probability of censoring.",
-            "Observed / expected: risk by Kaplan-Meier over mean predicted risk; 1 is perfect, "
-            "above 1 the model promises too little risk.",
+            (
+                "Observed / expected: risk by Kaplan-Meier over mean predicted risk; 1 is perfect, "
+                "above 1 the model promises too little risk."
+            ),
         ],
     )
 

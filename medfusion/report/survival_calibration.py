@@ -92,7 +92,7 @@ def _panel(
             "width": 3,
             "color": colour,
         },
-        customdata=points.count.tolist(),
+        customdata=points.cases.tolist(),
         hovertemplate="predicted %{x:.3f}, observed %{y:.3f}<br>n = %{customdata}<extra></extra>",
     )
     stroke = {"color": theme.MUTED, "width": 1, "dash": "dot"}
@@ -102,5 +102,5 @@ def _panel(
         "shapes": [{"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": stroke}],
     }
     when = f"{_written(at)}{unit_of(evidence)}"
-    alt = f"Calibration at {when}, {counted(len(points.count), 'group')} of predicted risk."
+    alt = f"Calibration at {when}, {counted(len(points.cases), 'group')} of predicted risk."
     return Panel(f"{letter}. {when}", theme.plot([trace], layout), alt, "square")

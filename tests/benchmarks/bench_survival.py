@@ -9,6 +9,7 @@ are left out: they are known only with the outcome.
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -24,6 +25,7 @@ from medfusion.runs import RunFolder
 from medfusion.training import execute
 
 ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("MEDFUSION_TEST_DATA", ROOT.parent / "shared" / "data"))
 COHORTS = {
     "flchain": {
         "numeric": ["age", "sample.yr", "kappa", "lambda", "flc.grp", "creatinine"],
@@ -107,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--loss", default="cox", choices=("cox", "discrete-time"))
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/survival_tables")
+    parser.add_argument("--data", type=Path, default=SHARED / "survival_tables")
     arguments = parser.parse_args()
     table = {}
     print(f"{'cohort':9} goal  network (3 seeds)       test C     val C  ours   sksurv  seconds")

@@ -91,7 +91,7 @@ def read(table: Table, spec: SurvivalTarget, ids: Sequence[str]) -> TimeTarget:
     complete(table, spec.time, ids)
     cells = complete(table, spec.event, ids)
     time = table.numbers(spec.time)
-    negative = [ids[row] for row in np.flatnonzero(time < 0)]
+    negative = [ids[row] for row in np.flatnonzero(time < 0).tolist()]
     if negative:
         msg = (
             f"{table.path}: the survival time {spec.time!r} is negative in {len(negative)} row(s); "

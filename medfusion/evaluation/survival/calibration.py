@@ -20,14 +20,14 @@ class RiskGroups(NamedTuple):
         observed: Observed risk, one minus the Kaplan-Meier survival.
         low: Lower end of its interval; NaN where there is none.
         high: Upper end.
-        count: Cases.
+        cases: How many there are.
     """
 
     predicted: Floats
     observed: Floats
     low: Floats
     high: Floats
-    count: npt.NDArray[np.int64]
+    cases: npt.NDArray[np.int64]
 
 
 def calibration_at(
@@ -71,4 +71,5 @@ def calibration_at(
             row = (risks[chosen].mean(), observed, 1 - high, 1 - low, chosen.sum())
             found.append(row)
     columns = np.array(found, dtype=np.float64).reshape(-1, 5).T
-    return RiskGroups(*columns[:4], columns[4].astype(np.int64))
+    predicted, seen, low_ends, high_ends, cases = columns
+    return RiskGroups(predicted, seen, low_ends, high_ends, cases.astype(np.int64))

@@ -80,10 +80,10 @@ def kaplan_meier(
     times = np.asarray(time, dtype=np.float64)
     seen = np.asarray(event, dtype=np.float64)
     moments, place = np.unique(times, return_inverse=True)
-    events = np.bincount(place, seen, len(moments))
+    events: Floats = np.bincount(place, seen, len(moments)).astype(np.float64)
     cases = np.bincount(place, minlength=len(moments))
     at_risk = cases[::-1].cumsum()[::-1].astype(np.float64)
-    survival = np.cumprod(1 - events / at_risk)
+    survival: Floats = np.cumprod(1 - events / at_risk)
     half = float(ndtri((1 + confidence) / 2))
     with np.errstate(all="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events)))

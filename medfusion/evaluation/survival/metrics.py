@@ -100,7 +100,11 @@ def _over_time(sample: Sample, known: FollowUp, censoring: Censoring) -> dict[st
     survival = sample.prediction[:, places]
     weight = censoring.weights(time, event)
     span = f"over times from {written(times[0])} to {written(times[-1])}" if times else ""
-    errors = cache(lambda: integrated_errors(time, event, survival, times, censoring))
+    mean = cache(lambda: mean_of(integrated_errors(time, event, survival, times, censoring)))
+
+    def errors(weights: Weights) -> Floats:
+        return mean()(weights)
+
     return {
         "auc_mean": Entry(
             partial(replicated_mean_auc, time, event, 1 - survival, times, weight),
@@ -108,9 +112,7 @@ def _over_time(sample: Sample, known: FollowUp, censoring: Censoring) -> dict[st
             reason=reason,
             note=span,
         ),
-        "ibs": Entry(
-            lambda weights: mean_of(errors())(weights), sample.n, reason=reason, note=span
-        ),
+        "ibs": Entry(errors, sample.n, reason=reason, note=span),
     }
 
 
@@ -137,7 +139,11 @@ def _at(sample: Sample, known: FollowUp, censoring: Censoring, at: float) -> dic
         )
         return found
 
-    errors = cache(lambda: squared_errors_at(time, event, survival, at, censoring))
+    mean = cache(lambda: mean_of(squared_errors_at(time, event, survival, at, censoring)))
+
+    def errors(weights: Weights) -> Floats:
+        return mean()(weights)
+
     name = written(at)
     return {
         f"auc[{name}]": Entry(
@@ -145,9 +151,7 @@ def _at(sample: Sample, known: FollowUp, censoring: Censoring, at: float) -> dic
             sample.n,
             reason=reason or lacking or _flat(survival),
         ),
-        f"brier[{name}]": Entry(
-            lambda weights: mean_of(errors())(weights), sample.n, reason=reason
-        ),
+        f"brier[{name}]": Entry(errors, sample.n, reason=reason),
         f"observed_expected[{name}]": Entry(
             ratio, sample.n, failing="nobody is observed that long, or no risk is predicted"
         ),

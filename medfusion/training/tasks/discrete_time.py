@@ -21,8 +21,8 @@ from medfusion.training.tasks.survival import SurvivalTask
 class DiscreteTimeTask(SurvivalTask):
     """One output for each interval: log odds of the event there, from those of all training rows.
 
-    Survival is the product of what the hazards leave, so it never rises. Within an interval the
-    hazard is constant, and after the last, where training saw no event, survival stays. The risk
+    Survival is the product of what the hazards leave, so it never rises. Within an interval it
+    falls evenly, and after the last, where training saw no event, it stays. The risk
     is the time lost up to the last cut: the area above the predicted survival.
 
     Attributes:
@@ -50,7 +50,8 @@ class DiscreteTimeTask(SurvivalTask):
         # In the precision of the times, so that an event at a cut stays on its side.
         cuts = torch.tensor(self.cuts, dtype=target.dtype, device=target.device)
         base = torch.tensor(self.base, dtype=logits.dtype, device=logits.device)
-        return -log_interval_likelihood(logits + base, *target.unbind(1), cuts).mean()
+        time, event = target.unbind(1)
+        return -log_interval_likelihood(logits + base, time, event, cuts).mean()
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""
@@ -58,13 +59,13 @@ class DiscreteTimeTask(SurvivalTask):
             self.base, dtype=torch.float64
         )
         steps = -functional.softplus(odds)
-        log = np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0)))
+        left = np.exp(np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0))))
         knots = np.concatenate([[0.0], self.cuts])
         times = np.minimum(self.times, knots[-1])
         after = np.clip(np.searchsorted(knots, times), 1, len(knots) - 1)
         share = (times - knots[after - 1]) / (knots[after] - knots[after - 1])
-        survival = np.exp(log[:, after - 1] * (1 - share) + log[:, after] * share)
-        lost = knots[-1] - np.trapezoid(np.exp(log), knots, axis=1)
+        survival = left[:, after - 1] * (1 - share) + left[:, after] * share
+        lost = knots[-1] - np.trapezoid(left, knots, axis=1)
         return np.concatenate([lost[:, None], survival], axis=1)
 
 

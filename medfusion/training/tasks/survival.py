@@ -35,7 +35,7 @@ class SurvivalTask(Task):
     ) -> Self:
         """Work out times and horizons, and what the loss needs."""
         del classes
-        known = FollowUp.of_training(*target.T, horizons=_horizons(spec))
+        known = FollowUp.of_training(target[:, 0], target[:, 1], _horizons(spec))
         task: Self = create(
             training.loss or cls.standard, target=target, times=known.times, horizons=known.horizons
         )
@@ -61,7 +61,7 @@ class SurvivalTask(Task):
         if cls is not SurvivalTask:
             return super().from_json(document)
         known = {task.standard.kind: task for task in cls.__subclasses__()}
-        found: Self = known[document["criterion"]["kind"]].from_json(document)  # type: ignore[assignment]
+        found: Self = known[document["criterion"]["kind"]].from_json(document)
         return found
 
 
