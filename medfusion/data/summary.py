@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
+from medfusion.data.targets.outcome import outcomes, task_columns
 from medfusion.data.targets.survival import median_follow_up
 from medfusion.data.wording import in_order
-from medfusion.spec.target import SurvivalTarget
+from medfusion.spec.target import MultitaskTarget, SurvivalTarget, TargetSpec
 
 if TYPE_CHECKING:
     from medfusion.data.cohort import Cohort
@@ -57,7 +58,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
 
 def _split(cohort: Cohort, name: str) -> dict[str, Any]:
     rows = cohort.rows(name)
-    target, unknown = _target(cohort, rows)
+    target, unknown = _target(cohort.spec.target, cohort.classes, cohort.target[rows])
     missing = {
         view: int((~cohort.image_present[rows, index]).sum())
         for index, view in enumerate(cohort.image_paths)
@@ -75,33 +76,38 @@ def _split(cohort: Cohort, name: str) -> dict[str, Any]:
 
 
 def _target(
-    cohort: Cohort, rows: NDArray[np.int64]
+    spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]
 ) -> tuple[dict[str, float | None], dict[str, int]]:
     """Return counts of classes (of labels: where they hold) or moments, and who has no target.
 
-    Where the target has several tasks, the names begin with the task's.
+    Where the target has several tasks, the names begin with "<task>/".
     """
-    if isinstance(cohort.spec.target, SurvivalTarget):
-        return _survival(cohort.target[rows]), {}
-    multitask = cohort.spec.target.kind == "multitask"
     found: dict[str, float | None] = {}
-    unknown = {}
-    for part in cohort.outcomes:
-        values = part.of(rows)
-        unknown[part.name] = len(rows) - len(values)
-        start = f"{part.name}/" if multitask else ""
+    unknown: dict[str, int] = {}
+    if isinstance(spec, MultitaskTarget):
+        for name, own, labels, columns in task_columns(spec, classes, target):
+            figures, lost = _target(own, labels, columns)
+            found |= {f"{name}/{figure}": value for figure, value in figures.items()}
+            several = own.kind == "multilabel"
+            unknown |= {f"{name}/{one}" if several else name: n for one, n in lost.items()}
+        return found, unknown
+    if isinstance(spec, SurvivalTarget):
+        known = target[~np.isnan(target).any(axis=1)]
+        return _survival(known), {spec.event: len(target) - len(known)}
+    for part in outcomes(spec, classes, target):
+        unknown[part.name] = len(target) - len(part.values)
         if part.kind in ("multilabel", "segmentation"):
-            found[part.name] = int((values == 1).sum())
+            found[part.name] = int((part.values == 1).sum())
         elif part.classes:
-            counts = np.bincount(values, minlength=len(part.classes)).tolist()
-            found |= {f"{start}{label}": n for label, n in zip(part.classes, counts, strict=True)}
+            counts = np.bincount(part.values, minlength=len(part.classes)).tolist()
+            found |= dict(zip(part.classes, counts, strict=True))
         else:
-            known = len(values) > 0
+            there = len(part.values) > 0
             found |= {
-                f"{start}mean": float(values.mean()) if known else None,
-                f"{start}sd": _sd(values),
-                f"{start}min": float(values.min()) if known else None,
-                f"{start}max": float(values.max()) if known else None,
+                "mean": float(part.values.mean()) if there else None,
+                "sd": _sd(part.values),
+                "min": float(part.values.min()) if there else None,
+                "max": float(part.values.max()) if there else None,
             }
     return found, unknown
 
@@ -113,8 +119,8 @@ def _survival(target: NDArray[np.float64]) -> dict[str, float | None]:
         "censored": int((~event).sum()),
         "event": int(event.sum()),
         "median_follow_up": median_follow_up(time, event),
-        "min": float(time.min()),
-        "max": float(time.max()),
+        "min": float(time.min()) if len(time) else None,
+        "max": float(time.max()) if len(time) else None,
     }
 
 

@@ -276,6 +276,25 @@ class TaskLayout(Layout):
         known = [place for place, row in enumerate(cells) if any(row[name] for name in names)]
         return np.array(known, dtype=np.int64), form.read([cells[row] for row in known], own)
 
+    def part(
+        self, task: str, target: NDArray[Any], prediction: Floats, header: Sequence[str]
+    ) -> tuple[NDArray[Any], Floats, list[str]]:
+        """Return target, prediction and its columns of one task, of the rows that have its target.
+
+        Args:
+            task: Its name.
+            target: As `read` gave it, [n, C].
+            prediction: As `predictions` gave it, [n, columns].
+            header: Names of these columns.
+        """
+        start = sum(width for _, width in list(self.tasks.values())[: list(self.tasks).index(task)])
+        form, width = self.tasks[task]
+        values = target[:, start : start + width]
+        rows = known_rows(form, values)
+        chosen = [place for place, name in enumerate(header) if name.startswith(f"{task}/")]
+        names = list(of_task(header, task))
+        return _narrow(form, values[rows]), prediction[rows][:, chosen], names
+
     def sound(self, target: NDArray[Any]) -> bool:
         """Return whether a target is one: missing ones are."""
         return not np.isinf(target).any()

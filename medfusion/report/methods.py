@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from medfusion.report.blocks import Block, Paragraph, Section
-from medfusion.report.evidence import Evidence
+from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
 from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
 from medfusion.spec.fusion import CrossAttentionFusion
-from medfusion.spec.target import SurvivalTarget
+from medfusion.spec.loss import PerTaskLoss
+from medfusion.spec.target import MultitaskTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -90,11 +91,23 @@ def _outcome(evidence: Evidence) -> str:
             f"The outcome was the time{unit} until {target.event}{value}, as given by {target.time}; "
             "rows without the event were censored at their last time."
         )
+    if isinstance(target, MultitaskTarget):
+        own = [_outcome(part) for part in tasks(evidence).values()]
+        learnt = target.weights == "uncertainty"
+        how = "learnt from the uncertainty of each" if learnt else "fixed"
+        return (
+            f"One model learnt {counted(len(own), 'task')}; the weights of their losses were {how}, "
+            f"and rows that lack the outcome of a task took no part in it. {' '.join(own)}"
+        )
     what = {
+        "multilabel": f"The outcomes were the labels {named}, unknown ones left out",
+        "ordinal": f"The outcome was {named}, with classes in order",
         "binary": f"The outcome was {named}, binary",
         "multiclass": f"The outcome was {named}, with several classes",
         "regression": f"The outcome was {named}, a number",
     }[target.kind]
+    if target.kind == "ordinal" and evidence.classes:
+        what += f" ({listed(list(evidence.classes))})"
     if target.kind == "binary" and evidence.classes:
         what += f"; the event was {evidence.event}"
     return f"{what}."
@@ -143,6 +156,8 @@ def _training(evidence: Evidence) -> list[str]:
     said = [f"The model was trained with {_NAMES[rule.kind]} ({how}), {size} rows a batch, {long}."]
     if evidence.kind == "survival":
         said.append(_LIKELIHOODS[training.loss.kind if training.loss else "cox"])
+    else:
+        said += _losses(evidence)
     if training.early_stopping is not None:
         said.append(
             f"Training stopped when {_monitor(evidence)} had not improved for "
@@ -169,6 +184,44 @@ _LIKELIHOODS = {
     ),
 }
 
+
+def _losses(evidence: Evidence) -> list[str]:
+    """Say what was made small where that is not the rule."""
+    target, loss = evidence.experiment.data.target, evidence.experiment.training.loss
+    if isinstance(target, MultitaskTarget):
+        asked = loss.losses if isinstance(loss, PerTaskLoss) else {}
+        named = {
+            name: (asked[name].kind if name in asked else _OWN_LOSS.get(own.kind, ""))
+            for name, own in target.tasks.items()
+        }
+        return [f"Losses: {listed([f'{_LOSSES[k]} ({name})' for name, k in named.items() if k])}."]
+    if loss is None and target.kind != "ordinal":
+        return []
+    return [f"The loss was {_LOSSES[loss.kind if loss else 'corn']}."]
+
+
+_OWN_LOSS = {
+    "binary": "cross-entropy",
+    "multiclass": "cross-entropy",
+    "multilabel": "cross-entropy",
+    "ordinal": "corn",
+    "regression": "mse",
+    "survival": "cox",
+}
+
+_LOSSES = {
+    "cross-entropy": "the cross-entropy",
+    "focal": "the focal loss",
+    "asymmetric": "the asymmetric loss",
+    "corn": "that of CORN (conditional ordinal regression)",
+    "coral": "that of CORAL (consistent rank logits)",
+    "mse": "the mean squared error",
+    "huber": "the Huber loss",
+    "l1": "the mean absolute error",
+    "cox": "Cox's partial likelihood",
+    "discrete-time": "the likelihood of discrete hazards",
+}
+
 _NAMES = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 
 
@@ -180,7 +233,21 @@ def _monitor(evidence: Evidence) -> str:
 def _judged(evidence: Evidence) -> list[str]:
     if not evidence.metrics:
         return ["The model has not been evaluated yet."]
+    parts = tasks(evidence)
+    if parts:
+        said = [f"Task {name}: {one}" for name, own in parts.items() for one in _judged(own) if one]
+        return [*said, ""]
     said = []
+    if evidence.kind == "multilabel":
+        said.append(
+            "Each label was judged on the cases in which it is known; averages are over the labels "
+            "that can be estimated, and a label was called from a probability of 0.5 on."
+        )
+    if evidence.kind == "ordinal":
+        said.append(
+            "A case was called the class at the median of its probabilities; agreement is Cohen's "
+            "kappa with quadratic and with linear weights."
+        )
     if evidence.kind == "binary":
         rule = evidence.experiment.evaluation.threshold
         how = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 from medfusion.report.blocks import KeyNumber
-from medfusion.report.evidence import Evidence
+from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import IN_TARGET_UNITS, label
 from medfusion.report.numbers import counted, decimal, duration, interval, listed
 from medfusion.report.theme import SPLIT_NAMES
@@ -14,6 +15,8 @@ from medfusion.spec import METRICS
 _KEY = {
     "binary": ("auc", "sensitivity", "specificity", "calibration_slope"),
     "multiclass": ("auc", "balanced_accuracy", "accuracy", "f1"),
+    "multilabel": ("auc", "auc_micro", "average_precision", "f1"),
+    "ordinal": ("quadratic_kappa", "rank_mae", "accuracy", "within_one"),
     "regression": ("mae", "rmse", "r2", "bias"),
     "survival": ("c_index", "c_index_uno", "auc_mean", "ibs"),
 }
@@ -66,6 +69,8 @@ def sentence(evidence: Evidence) -> str:
     split = _reported(evidence)
     if split is None:
         return "The model has not been evaluated yet."
+    if parts := tasks(evidence):
+        return " ".join(f"{name}: {sentence(own)}" for name, own in parts.items())
     main = METRICS[evidence.kind][1]
     unit = getattr(evidence.experiment.data.target, "unit", None)
     found = evidence.metric(split, main)
@@ -92,6 +97,13 @@ def numbers(evidence: Evidence) -> list[KeyNumber]:
     split = _reported(evidence)
     if split is None:
         return []
+    if parts := tasks(evidence):
+        first = {name: numbers(own)[:1] for name, own in parts.items()}
+        return [
+            dataclasses.replace(number, label=f"{name}: {number.label}")
+            for name, found in first.items()
+            for number in found
+        ]
     unit = getattr(evidence.experiment.data.target, "unit", None)
     found = []
     for name in _KEY[evidence.kind]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,18 +62,13 @@ def outcomes(spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]) -> 
         [('a', [1]), ('b', [0, 1])]
     """
     if isinstance(spec, MultitaskTarget):
-        found, start = [], 0
-        for name, own in spec.tasks.items():
-            columns = target[:, start : start + len(own.columns)]
-            start += len(own.columns)
-            values = columns if columns.shape[1] > 1 or own.kind == "multilabel" else columns[:, 0]
-            parts = outcomes(own, of_task(classes, name), values)
-            several = own.kind == "multilabel"
-            found += [
-                dataclasses.replace(part, name=f"{name}/{part.name}" if several else name)
-                for part in parts
-            ]
-        return found
+        return [
+            dataclasses.replace(
+                one, name=f"{name}/{one.name}" if own.kind == "multilabel" else name
+            )
+            for name, own, labels, values in task_columns(spec, classes, target)
+            for one in outcomes(own, labels, values)
+        ]
     if spec.kind == "multilabel":
         return [
             _known(name, target[:, place], NO_YES, spec.kind) for place, name in enumerate(classes)
@@ -87,6 +82,27 @@ def outcomes(spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]) -> 
     if isinstance(spec, SurvivalTarget):
         return [_known(spec.event, target[:, 1], CENSORED, spec.kind)]
     return [_known(spec.columns[0], target, tuple(classes), spec.kind)]
+
+
+def task_columns(
+    spec: MultitaskTarget, classes: Sequence[str], target: NDArray[Any]
+) -> Iterator[tuple[str, TargetSpec, tuple[str, ...], NDArray[np.float64]]]:
+    """Yield name, target, classes and columns of each task.
+
+    Args:
+        spec: The tasks.
+        classes: Classes of all tasks.
+        target: Columns of all tasks side by side, [n, C], NaN where missing.
+
+    Yields:
+        The columns are [n], or [n, C] of labels and of a time with its event.
+    """
+    start = 0
+    for name, own in spec.tasks.items():
+        columns = target[:, start : start + len(own.columns)]
+        start += len(own.columns)
+        narrow = columns.shape[1] == 1 and own.kind != "multilabel"
+        yield name, own, of_task(classes, name), columns[:, 0] if narrow else columns
 
 
 def _known(name: str, values: NDArray[Any], classes: tuple[str, ...], kind: str) -> Outcome:
