@@ -20,7 +20,9 @@ from medfusion.data.buffers import BufferPool
 from medfusion.data.cohort import Cases
 from medfusion.data.images import ImageFailure
 from medfusion.data.instances import Draw, InstanceSamples, view_samples
+from medfusion.data.masks import MaskSamples
 from medfusion.errors import ImageReadError
+from medfusion.spec.data import TARGET_MASK
 
 AHEAD = 2
 """Batches that are made before they are asked for."""
@@ -67,6 +69,7 @@ class Loader:
         self.augment = augment
         self.threads = threads
         self._image_present = cases.image_present
+        self._mask_present = {name: cases.masks.present(name) for name in cases.masks.pairs}
         self._target: NDArray[Any] | None = getattr(cases, "target", None)
         self._pool = BufferPool()
         self._samples = {
@@ -74,6 +77,11 @@ class Loader:
             for name, view in cases.spec.images.items()
         }
         self._sources = {name: cases.files.sources(name) for name in cases.spec.images}
+        self._masks = {
+            name: MaskSamples(masks, cases.spec.images[view], cases.cache, threads)
+            for name, (view, masks) in cases.spec.masks.items()
+            if name in cases.masks.pairs
+        }
 
     def __len__(self) -> int:
         return len(self._bounds())
@@ -105,17 +113,29 @@ class Loader:
 
     def _batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
         cases = self.cases
+        changes = {
+            name: self._changes(name, view, rows, epoch)
+            for view, name in enumerate(cases.spec.images)
+        }
+        masks = {
+            name: self._labels(name, rows, changes[cases.spec.masks[name][0]])
+            for name in self._masks
+        }
         target = None
-        if self._target is not None:
-            kind = np.int64 if cases.classes else np.float32
+        if TARGET_MASK in masks:
+            target = masks.pop(TARGET_MASK).long()
+        elif self._target is not None:
+            kind = np.int64 if self._target.dtype.kind == "i" else np.float32
             target = torch.from_numpy(self._target[rows].astype(kind))
         images: dict[str, Tensor] = {}
         instances: dict[str, Tensor] = {}
         for view, (name, spec) in enumerate(cases.spec.images.items()):
             if spec.instances is None:
-                images[name] = self._images(name, view, rows, epoch)
+                images[name] = self._images(name, rows, changes[name])
             else:
-                images[name], instances[name] = self._instances(name, view, rows, epoch)
+                images[name], instances[name] = self._instances(
+                    name, view, rows, epoch, changes[name]
+                )
         return Batch(
             images=images,
             image_present=torch.from_numpy(self._image_present[rows]),
@@ -125,23 +145,36 @@ class Loader:
             target=target,
             row=rows,
             instance_present=instances,
+            masks=masks,
+            mask_present={name: torch.from_numpy(self._mask_present[name][rows]) for name in masks},
         )
 
-    def _images(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Tensor:
+    def _changes(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Changes | None:
+        spec = self.cases.spec.images[name]
+        if not self.augment or spec.augmentation is None:
+            return None
+        numbers = augmentation.draw(self.seed, epoch, view, rows)
+        return augmentation.changes(spec.augmentation, numbers, spec.size)
+
+    def _images(self, name: str, rows: NDArray[np.int64], changes: Changes | None) -> Tensor:
         cases = self.cases
         spec = cases.spec.images[name]
         cells = [cases.image_paths[name][row] for row in rows.tolist()]
         samples, failures = self._samples[name].fetch([path for path in cells if path is not None])
-        there = list(itertools.compress(rows.tolist(), [path is not None for path in cells]))
-        self._require(failures, there)
+        self._require(failures, _there(rows, cells))
         found = iter(samples)
         chosen = [None if path is None else next(found) for path in cells]
         images = self._pool.take((len(rows), spec.channels, *spec.size))
-        self._normalise(chosen, images, name, self._changes(name, view, rows, epoch))
+        self._normalise(chosen, images, name, changes)
         return images
 
     def _instances(
-        self, name: str, view: int, rows: NDArray[np.int64], epoch: int
+        self,
+        name: str,
+        view: int,
+        rows: NDArray[np.int64],
+        epoch: int,
+        changes: Changes | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the instances of a view [B, S, C, H, W] and which are there [B, S]."""
         spec = self.cases.spec.images[name]
@@ -154,28 +187,22 @@ class Loader:
         count = len(fetched.samples[0])
         chosen = [image for images in fetched.samples for image in images]
         images = self._pool.take((len(rows), count, spec.channels, *spec.size))
-        changes = self._changes(name, view, rows, epoch)
         if changes is not None:  # all slices of a subject are turned alike
             changes = Changes(*(np.repeat(part, count, axis=0) for part in changes))
         self._normalise(chosen, images.flatten(0, 1), name, changes)
         present = np.array([image is not None for image in chosen]).reshape(len(rows), count)
         return images, torch.from_numpy(present)
 
-    def _require(self, failures: Sequence[ImageFailure], rows: Sequence[int]) -> None:
+    def _require(
+        self, failures: Sequence[ImageFailure], rows: Sequence[int], what: str = "images"
+    ) -> None:
         if failures:
             listed = "; ".join(
                 f"{self.cases.ids[rows[item.position]]}: {item.path}: {item.reason}"
                 for item in failures
             )
-            msg = f"images can no longer be read: {listed}"
+            msg = f"{what} can no longer be read: {listed}"
             raise ImageReadError(msg)
-
-    def _changes(self, name: str, view: int, rows: NDArray[np.int64], epoch: int) -> Changes | None:
-        spec = self.cases.spec.images[name]
-        if not self.augment or spec.augmentation is None:
-            return None
-        numbers = augmentation.draw(self.seed, epoch, view, rows)
-        return augmentation.changes(spec.augmentation, numbers, spec.size)
 
     def _normalise(
         self,
@@ -192,3 +219,24 @@ class Loader:
             **({} if changes is None else changes._asdict()),
             threads=self.threads,
         )
+
+    def _labels(self, name: str, rows: NDArray[np.int64], changes: Changes | None) -> Tensor:
+        """Return the labels of masks, uint8 [B, H, W], moved as the images are."""
+        cells = [self.cases.masks.pairs[name][row] for row in rows.tolist()]
+        samples = self._masks[name]
+        found, failures = samples.fetch([pair for pair in cells if pair is not None])
+        self._require(failures, _there(rows, cells), "masks")
+        labels = iter(found)
+        out = np.empty((len(rows), *samples.size), dtype=np.uint8)
+        _rust.move_labels(
+            [None if pair is None else next(labels) for pair in cells],
+            out,
+            None if changes is None else changes.theta,
+            threads=self.threads,
+        )
+        return torch.from_numpy(out)
+
+
+def _there(rows: NDArray[np.int64], cells: Sequence[Any]) -> list[int]:
+    """Return the rows whose cell is not empty."""
+    return list(itertools.compress(rows.tolist(), [cell is not None for cell in cells]))

@@ -33,10 +33,12 @@ STATISTICS_IMAGES = 512
 STATISTICS_VOLUMES = 64
 """Likewise of volumes; of each the slices count that a model sees outside training."""
 
+_VERSION = 2
 _DECODED_AT_ONCE = 32
 _SMALLEST_STD = 1 / 255
 _UNKNOWN_MEAN, _UNKNOWN_STD = 0.5, 0.25
 _FARTHEST = 1e6
+_NARROWEST = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Preprocessing:
         image_means: Mean per channel and view, of samples on the 0..1 scale.
         image_stds: Standard deviation per channel and view, likewise.
         classes: Classes of the target in order; empty for a regression.
+        bins: Edges of the bins per numeric column, ascending, in the column's own unit; empty for
+            a column without two different values, and none at all where no bins were asked for.
 
     Example:
         >>> made = Preprocessing(medians={"age": 61.0}, means={"age": 60.5}, sds={"age": 11.0})
@@ -65,6 +69,7 @@ class Preprocessing:
     image_means: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     image_stds: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    bins: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -76,6 +81,7 @@ class Preprocessing:
         classes: tuple[str, ...],
         cache: Cache | None = None,
         bags: Mapping[str, Sequence[tuple[str, ...]]] = MappingProxyType({}),
+        bins: int = 0,
     ) -> Self:
         """Fit on the training rows.
 
@@ -87,6 +93,7 @@ class Preprocessing:
             classes: Classes of the target in order.
             cache: Where decoded images are kept.
             bags: The files of each row, by view that is a bag.
+            bins: Bins per numeric column, at most; 0 fits none.
 
         Raises:
             ImageReadError: An image that the statistics need cannot be read.
@@ -94,6 +101,7 @@ class Preprocessing:
         medians: dict[str, float | None] = {}
         means: dict[str, float | None] = {}
         sds: dict[str, float | None] = {}
+        edges: dict[str, tuple[float, ...]] = {}
         for name in data.numeric:
             values = table.numbers(name)[train]
             values = values[~np.isnan(values)]
@@ -102,6 +110,8 @@ class Preprocessing:
             medians[name] = float(np.median(values)) if known else None
             means[name] = float(values.mean()) if known else None
             sds[name] = (0.0 if constant else float(values.std())) if known else None
+            if bins > 0:
+                edges[name] = _bin_edges(values, bins)
         categories = {}
         for name in data.categorical:
             cells = table.text(name)
@@ -123,12 +133,30 @@ class Preprocessing:
             {name: mean for name, (mean, _) in statistics.items()},
             {name: std for name, (_, std) in statistics.items()},
             classes,
+            edges,
         )
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of codes per categorical column: missing, unseen, and one per known value."""
         return tuple(FIRST_CODE + len(values) for values in self.categories.values())
+
+    @property
+    def scaled_bins(self) -> tuple[tuple[float, ...], ...]:
+        """Edges of the bins of each numeric column on the scale of what `numeric` returns.
+
+        Edges that cannot be told apart in 32 bits are one.
+        """
+        scaled = []
+        for name, mean in self.means.items():
+            edges, sd = self.bins.get(name, ()), self.sds[name]
+            if mean is None or not sd:
+                edges = ()
+            else:
+                far = np.clip((np.array(edges) - mean) / sd, -_FARTHEST, _FARTHEST)
+                edges = tuple(_apart(far).tolist())
+            scaled.append(edges)
+        return tuple(scaled)
 
     def numeric(self, table: Table) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return scaled numbers, float32 [n, N] with 0 where missing, and presence, bool [n, N].
@@ -163,7 +191,7 @@ class Preprocessing:
 
     def to_json(self) -> str:
         """Return JSON text from which `from_json` makes an equal Preprocessing, bit by bit."""
-        document = {"version": 1, **dataclasses.asdict(self)}
+        document = {"version": _VERSION, **dataclasses.asdict(self)}
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -179,23 +207,52 @@ class Preprocessing:
             parts: dict[str, Any] = {
                 name: _numbers(document[name]) for name in ("medians", "means", "sds")
             }
+            if version == 1:  # before there were bins: such a run embeds numbers linearly
+                document = {**document, "bins": {}}
             for name in ("categories", "image_means", "image_stds"):
                 parts[name] = {key: tuple(values) for key, values in document[name].items()}
+            parts["bins"] = {
+                key: tuple(float(value) for value in values)
+                for key, values in document["bins"].items()
+            }
             made = cls(**parts, classes=tuple(document["classes"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"not a preprocessing document: {error}"
             raise ValueError(msg) from None
-        if version != 1:
+        if version not in (1, _VERSION):
             msg = f"not a preprocessing document: version {version!r} is not known"
             raise ValueError(msg)
         if not set(made.means) == set(made.sds) == set(made.medians):
             msg = "medians, means and sds name different columns"
+            raise ValueError(msg)
+        if not set(made.bins) <= set(made.means):
+            msg = "bins name columns that means do not"
             raise ValueError(msg)
         return made
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
     return {name: None if value is None else float(value) for name, value in values.items()}
+
+
+def _bin_edges(values: NDArray[np.float64], bins: int) -> tuple[float, ...]:
+    """Return the quantiles 0, 1/T, ..., 1 of values, each once; none for a constant column.
+
+    T is `bins`, or one less than the number of values where that is fewer.
+    """
+    if len(values) < 2:
+        return ()
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, min(bins, len(values) - 1) + 1)))
+    return tuple(edges.tolist()) if len(edges) > 1 else ()
+
+
+def _apart(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ascending edges less those that nearly repeat the one before."""
+    kept: list[float] = []
+    for edge in edges.astype(np.float32).astype(np.float64):
+        if not kept or edge - kept[-1] > _NARROWEST:
+            kept.append(float(edge))
+    return np.array(kept)
 
 
 def _image_statistics(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medfusion import _rust
 from medfusion.data.transforms.pipeline import Pipeline
+from medfusion.data.volume import Volume
 from medfusion.errors import GeometryWarning, ImageReadError
 from medfusion.spec.transform import TransformSpec
 
@@ -51,22 +52,35 @@ class TransformedImages:
             TransformError: A transform does not apply to it.
             ImageReadError: It has several slices, or values that are no samples and not in 0..1.
         """
-        from medfusion.data.reading import kind_of, read_volume
+        from medfusion.data.reading import kind_of
 
-        plain = kind_of(path) == "image"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GeometryWarning)
-            volume = read_volume(path, dtype="native" if plain else "float32")
-        if volume.axes not in ("DHW", "CDHW") or volume.array.shape[-3] != 1:
-            shape = " x ".join(map(str, volume.array.shape))
-            msg = f"holds a volume of {volume.axes} {shape}; a view takes one slice"
-            raise ImageReadError(msg)
+        volume = read_slice(path)
         changed = self._pipeline(volume, threads=1).array
         samples = to_samples(changed)
-        if not plain and dark_is_dense(path):
+        if kind_of(path) != "image" and dark_is_dense(path):
             samples = np.iinfo(samples.dtype).max - samples
         flat = samples[:, 0] if samples.ndim == 4 else samples
         return np.ascontiguousarray(np.moveaxis(flat, 0, -1))
+
+
+def read_slice(path: str | os.PathLike[str]) -> Volume:
+    """Return an image file as a volume of one slice.
+
+    Raises:
+        VolumeReadError: The file cannot be read.
+        ImageReadError: It has several slices.
+    """
+    from medfusion.data.reading import kind_of, read_volume
+
+    plain = kind_of(path) == "image"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        volume = read_volume(path, dtype="native" if plain else "float32")
+    if volume.axes not in ("DHW", "CDHW") or volume.array.shape[-3] != 1:
+        shape = " x ".join(map(str, volume.array.shape))
+        msg = f"holds a volume of {volume.axes} {shape}; a view takes one slice"
+        raise ImageReadError(msg)
+    return volume
 
 
 def to_samples(values: NDArray[Any]) -> NDArray[Any]:

@@ -34,11 +34,14 @@ class Features(NamedTuple):
         tokens: Its parts, float [B, T_m, c_m].
         mask: Which tokens are there (columns with a value, positions of present views),
             bool [B, T_m].
+        members: Summaries by each member of an ensemble, float [B, k, d_m]; None from encoders
+            that are none. Fusions use their mean, `vector`.
     """
 
     vector: Tensor
     tokens: Tensor
     mask: Tensor
+    members: Tensor | None = None
 
 
 class FusionOutput(NamedTuple):

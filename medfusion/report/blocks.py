@@ -206,6 +206,7 @@ class Document:
         alert: What the reader must know before anything else, such as a failed run.
         numbers: Numbers to read first.
         sections: The parts, in order.
+        kind: What it is a report of.
     """
 
     title: str
@@ -215,3 +216,4 @@ class Document:
     alert: str
     numbers: Sequence[KeyNumber]
     sections: Sequence[Section]
+    kind: str = "Model report"

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfusion.errors import unknown
 from medfusion.spec.base import Int, Real, Spec
-from medfusion.spec.target import Target
+from medfusion.spec.mask import MaskFiles
+from medfusion.spec.target import SegmentationTarget, Target
 from medfusion.spec.transform import FixedTransform
 
 
@@ -87,6 +89,8 @@ class View(Spec):
     """Standard deviation per channel, as `mean`."""
     augmentation: Augmentation | None = Augmentation()
     """Random changes while training; null switches them off."""
+    mask: MaskFiles | None = None
+    """Files that say what the pixels of each image are, moved together with it; null where there are none."""
 
     @model_validator(mode="after")
     def _mean_and_std_together(self) -> Self:
@@ -186,6 +190,10 @@ Split = Annotated[
 ]
 
 
+TARGET_MASK = "<target>"
+"""Name of the target's masks among `Data.masks`; no view can be called this."""
+
+
 class Data(Spec):
     """Which table, which images, what to predict, and how the rows are split."""
 
@@ -214,6 +222,21 @@ class Data(Spec):
     cache_gigabytes: Real = Field(4.0, ge=0)
     """Room on disk (GiB) for decoded images, kept between epochs and runs; 0 keeps none."""
 
+    @property
+    def segmented(self) -> str | None:
+        """The view whose pixels are the target; None where the target is another."""
+        if not isinstance(self.target, SegmentationTarget):
+            return None
+        return self.target.view or next(iter(self.images))
+
+    @property
+    def masks(self) -> dict[str, tuple[str, MaskFiles]]:
+        """The view and the files of all masks: under the view's name, the target's as "<target>"."""
+        found = {name: (name, view.mask) for name, view in self.images.items() if view.mask}
+        if isinstance(self.target, SegmentationTarget) and self.segmented is not None:
+            found[TARGET_MASK] = (self.segmented, self.target.masks)
+        return found
+
     @model_validator(mode="after")
     def _columns_make_sense(self) -> Self:
         features = [*self.numeric, *self.categorical]
@@ -224,6 +247,11 @@ class Data(Spec):
         taken = {**dict.fromkeys(self.target.columns, "the target"), self.id: "the id"}
         if isinstance(self.split, ColumnSplit):
             taken[self.split.column] = "the split"
+        taken |= {
+            view.mask.column: f"the mask of {name}"
+            for name, view in self.images.items()
+            if view.mask
+        }
         for name in features:
             if name in taken:
                 msg = f"column {name!r} is {taken[name]} and cannot be a feature too"
@@ -231,4 +259,20 @@ class Data(Spec):
         if not self.images and not features:
             msg = "nothing to learn from: give images, numeric or categorical columns"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _segmented_view_exists(self) -> Self:
+        target = self.target
+        if not isinstance(target, SegmentationTarget):
+            return self
+        views = list(self.images)
+        if not views:
+            msg = "a segmentation target needs a view whose pixels it classes: give data.images"
+            raise ValueError(msg)
+        if target.view is None and len(views) > 1:
+            msg = f"target.view is needed where there are several views: {', '.join(views)}"
+            raise ValueError(msg)
+        if target.view is not None and target.view not in views:
+            raise ValueError(unknown("view", target.view, views))
         return self

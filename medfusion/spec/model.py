@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from medfusion.spec.aggregator import GatedAttentionViews, MeanViews, Views
+from medfusion.spec.alignment import Alignment, AuxiliaryHeads
 from medfusion.spec.base import Int, Real, Spec
 from medfusion.spec.fusion import Fusion, GatedFusion
 from medfusion.spec.head import Head, LinearHead
 from medfusion.spec.image_encoder import ImageEncoder
-from medfusion.spec.table_encoder import TableEncoder
+from medfusion.spec.table_encoder import MLPEncoder, TableEncoder
 
 
 class Model(Spec):
@@ -29,5 +30,15 @@ class Model(Spec):
     """How the modalities become one."""
     head: Head = LinearHead()
     """From fused features to outputs."""
+    alignment: Alignment | None = None
+    """Loss that brings image and table of a subject together; none by default."""
+    auxiliary: AuxiliaryHeads | None = None
+    """A head for each modality alone, to keep both encoders learning; none by default."""
     modality_dropout: Real = Field(0.1, ge=0, lt=1)
     """Chance that a present modality is hidden from a subject while training; never all of them."""
+
+    @property
+    def numeric_bins(self) -> int:
+        """Bins per numeric column that the table's encoder wants; 0 where it wants none."""
+        table = self.table or MLPEncoder()
+        return table.bins if table.embeddings == "ple" else 0

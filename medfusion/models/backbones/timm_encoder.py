@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import timm
@@ -45,6 +46,7 @@ class ImageFeatures(NamedTuple):
     raw: Tensor
     map: Tensor
     vector: Tensor
+    gates: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @register(spec.TimmEncoder)
@@ -134,6 +136,11 @@ class TimmEncoder(nn.Module):
         height, width = self._grid(size)
         tokens = raw[:, raw.shape[1] - height * width :]
         return tokens.transpose(1, 2).reshape(len(raw), raw.shape[2], height, width)
+
+    def gate_shapes(self, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+        """Return nothing."""
+        del size
+        return {}
 
     def positions(self, size: tuple[int, int]) -> int:
         """Return the number of positions of the map of an image of this size."""
