@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medfusion.errors import RunError
 from medfusion.evaluation.layout import LabelLayout, Layout, TaskLayout, layout_of
+from medfusion.report.examples import Example, read_examples
 from medfusion.runs import History, RunFolder, Status
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
@@ -189,6 +190,7 @@ class Evidence:
     Attributes:
         classes: Names of the classes in the order of the probabilities; empty for a regression.
         best: The epoch event whose weights are the best ones.
+        examples: Cases of a segmentation, drawn.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Evidence:
     classes: tuple[str, ...]
     history: History
     best: Mapping[str, Any] | None
+    examples: tuple[Example, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -335,6 +338,7 @@ def gather(run: RunFolder) -> Evidence:
         classes=classes,
         history=history,
         best=next((event for event in reversed(history.epochs) if event.get("best")), None),
+        examples=read_examples(run.path),
     )
 
 

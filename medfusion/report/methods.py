@@ -10,7 +10,7 @@ from medfusion.spec.aggregator import Views
 from medfusion.spec.data import Bag, ColumnSplit, GroupedKFoldSplit, Slices, View
 from medfusion.spec.fusion import CrossAttentionFusion
 from medfusion.spec.loss import PerTaskLoss
-from medfusion.spec.target import MultitaskTarget, SurvivalTarget
+from medfusion.spec.target import MultitaskTarget, SegmentationTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -114,6 +114,14 @@ def _outcome(evidence: Evidence) -> str:
             f"One model learnt {counted(len(own), 'task')}; the weights of their losses were {how}, "
             f"and rows that lack the outcome of a task took no part in it. {' '.join(own)}"
         )
+    if isinstance(target, SegmentationTarget):
+        size = evidence.experiment.data.images[evidence.experiment.data.segmented or ""].size
+        ignored = ", pixels marked as unknown left out" if target.ignore is not None else ""
+        return (
+            f"The outcome was the class of each pixel ({listed(list(target.classes))}) as drawn in "
+            f"the masks of {target.column}, compared at {size[0]} \N{MULTIPLICATION SIGN} "
+            f"{size[1]} pixels{ignored}."
+        )
     what = {
         "multilabel": f"The outcomes were the labels {named}, unknown ones left out",
         "ordinal": f"The outcome was {named}, with classes in order",
@@ -212,9 +220,9 @@ def _losses(evidence: Evidence) -> list[str]:
             for name, own in target.tasks.items()
         }
         return [f"Losses: {listed([f'{_LOSSES[k]} ({name})' for name, k in named.items() if k])}."]
-    if loss is None and target.kind != "ordinal":
+    if loss is None and target.kind not in ("ordinal", "segmentation"):
         return []
-    return [f"The loss was {_LOSSES[loss.kind if loss else 'corn']}."]
+    return [f"The loss was {_LOSSES[loss.kind if loss else _OWN_LOSS[target.kind]]}."]
 
 
 _OWN_LOSS = {
@@ -223,6 +231,7 @@ _OWN_LOSS = {
     "multilabel": "cross-entropy",
     "ordinal": "corn",
     "regression": "mse",
+    "segmentation": "dice-cross-entropy",
     "survival": "cox",
 }
 
@@ -235,8 +244,26 @@ _LOSSES = {
     "mse": "the mean squared error",
     "huber": "the Huber loss",
     "l1": "the mean absolute error",
+    "dice": "1 minus the soft Dice coefficient of each image",
+    "dice-cross-entropy": "the sum of the soft Dice loss of each image and the cross-entropy of its pixels",
     "cox": "Cox's partial likelihood",
     "discrete-time": "the likelihood of discrete hazards",
+}
+
+_MEASURED = {
+    "survival": (
+        "Discrimination was measured by the C-indices of Harrell and Uno and by the "
+        "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
+        "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
+        "inverse probability weights from the Kaplan-Meier estimate of the censoring "
+        "distribution on the training split."
+    ),
+    "segmentation": (
+        "Overlap was measured image by image and averaged: Dice and intersection over union over "
+        "the images in which a class is in the reference or the prediction (0 where only one "
+        "has it), the 95th percentile of the Hausdorff distance where both have it, area "
+        "differences relative to the reference."
+    ),
 }
 
 _NAMES = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
@@ -276,14 +303,8 @@ def _judged(evidence: Evidence) -> list[str]:
         said.append(
             f"The operating point was chosen {how} and applied to the test split as it was."
         )
-    if evidence.kind == "survival":
-        said.append(
-            "Discrimination was measured by the C-indices of Harrell and Uno and by the "
-            "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
-            "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
-            "inverse probability weights from the Kaplan-Meier estimate of the censoring "
-            "distribution on the training split."
-        )
+    if evidence.kind in _MEASURED:
+        said.append(_MEASURED[evidence.kind])
     methods: dict[str, list[str]] = {}
     test = evidence.metrics.get("test") or next(iter(evidence.metrics.values()))
     for name, estimate in test.items():

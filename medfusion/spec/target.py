@@ -79,6 +79,11 @@ class SegmentationTarget(_OneColumn):
     """Height and width in mm of a pixel of the image files, for distances in mm in place of pixels."""
 
     @property
+    def unit(self) -> str:
+        """Unit of distances."""
+        return "pixels" if self.spacing is None else "mm"
+
+    @property
     def masks(self) -> MaskFiles:
         """The files that it is read from."""
         return MaskFiles(column=self.column, classes=self.classes, ignore=self.ignore)
