@@ -120,18 +120,22 @@ class InstanceEncoder(nn.Module):
 @contextmanager
 def _still_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch norms norm by the batch, as in training, without moving running statistics."""
-    changed = [
-        module
+    kept = [
+        (module, dict(module._buffers))  # noqa: SLF001 - there is no public way to swap them
         for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats
+        if isinstance(module, _BatchNorm) and module.training
     ]
-    for module in changed:
-        module.track_running_stats = False
+    # Copies take the change: what autograd holds of the buffers themselves must stay as it is.
+    for module, buffers in kept:
+        copies = {
+            name: value if value is None else value.clone() for name, value in buffers.items()
+        }
+        module._buffers.update(copies)  # noqa: SLF001
     try:
         yield
     finally:
-        for module in changed:
-            module.track_running_stats = True
+        for module, buffers in kept:
+            module._buffers.update(buffers)  # noqa: SLF001
 
 
 def _placed(values: Tensor, shown: Tensor) -> Tensor:
