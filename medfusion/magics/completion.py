@@ -14,6 +14,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from medfusion.commands import parser
 from medfusion.magics import yaml_completion
 from medfusion.magics.magic import cell_parser
+from medfusion.models.description import families
 
 LINE = re.compile(r"^\s*(?:[\w.\s,]+=\s*)?%medfusion(?:\s+(?P<words>.*))?$")
 CELL = "%%medfusion"
@@ -136,7 +137,7 @@ def _values(action: argparse.Action, fragment: str) -> list[str]:
     if kind == "PATH=VALUE":
         return yaml_completion.complete_dotted(fragment, schema())
     if kind == "KIND":
-        return _starting(fragment, ("image", "table", "views", "fusion", "head"))
+        return _starting(fragment, families())
     if kind == "RUN":
         return _runs(fragment) or _files(fragment, ())
     return _files(fragment, ENDINGS[kind]) if kind in ENDINGS else []

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, backbones, fusion, heads, tabular
+from medfusion.models import aggregators, attention, backbones, fusion, heads, tabular
 from medfusion.models.features import Features, Width
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, tabular, aggregators, fusion, heads)
+FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads)
 """The packages whose import fills the registry."""
 
 
@@ -158,8 +158,19 @@ class MultimodalModel(nn.Module):
         return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the image encoder, frozen ones too; none without images."""
-        return [] if self.image is None else list(self.image.parameters())
+        """Return the parameters of the image encoder, frozen ones too; none without images.
+
+        Attention blocks put into it are new and learn at the rate of the rest.
+        """
+        if self.image is None:
+            return []
+        named = self.image.named_parameters()
+        return [value for name, value in named if not name.startswith("attention.")]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about this model, in sentences."""
+        return () if self.image is None else self.image.notes
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Save memory by computing the image encoder's activations twice.
@@ -178,25 +189,35 @@ class MultimodalModel(nn.Module):
         vectors: dict[str, Tensor] = {}
         tokens: dict[str, Tensor] = {}
         masks: dict[str, Tensor] = {}
+        gates: dict[str, dict[str, Tensor]] = {}
         for size in dict.fromkeys(self._sizes.values()):
             # Views of one size go through the encoder together.
             members = [v for v, name in enumerate(self.views) if self._sizes[name] == size]
             shown = present[:, members]
-            vector, token = self._encode_present([images[self.views[v]] for v in members], shown)
+            vector, token, gate = self._encode_present(
+                [images[self.views[v]] for v in members], shown
+            )
             for k, v in enumerate(members):
                 name = self.views[v]
                 vectors[name], tokens[name] = vector[:, k], token[:, k]
                 masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
+                gates[name] = {key: value[:, k] for key, value in gate.items()}
         whole = self.aggregate(torch.stack([vectors[name] for name in self.views], dim=1), present)
         features = Features(
             vector=whole.vector,
             tokens=torch.cat([tokens[name] for name in self.views], dim=1),
             mask=torch.cat([masks[name] for name in self.views], dim=1),
         )
-        return features, {f"views/{name}": value for name, value in whole.aux.items()}
+        aux = {f"views/{name}": value for name, value in whole.aux.items()}
+        return features, aux | _side_by_side(gates)
 
-    def _encode_present(self, images: list[Tensor], shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Return vectors [B, G, d] and tokens [B, G, T, c] of G views, zero where not shown."""
+    def _encode_present(
+        self, images: list[Tensor], shown: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return vectors [B, G, d], tokens [B, G, T, c] and gates [B, G, ...] of G views.
+
+        All are zero where a view is not shown.
+        """
         rows, count = shown.shape
         complete = bool(shown.all())
         if complete and count == 1:
@@ -205,20 +226,42 @@ class MultimodalModel(nn.Module):
             stacked = torch.stack(images, dim=1)
             chosen = stacked.flatten(0, 1) if complete else stacked[shown]
         if len(chosen) == 0:
-            width, positions = self.image.width, self.image.positions(tuple(chosen.shape[2:]))
+            size = tuple(chosen.shape[2:])
+            width, positions = self.image.width, self.image.positions(size)
             return (
                 chosen.new_zeros(rows, count, width.vector),
                 chosen.new_zeros(rows, count, positions, width.tokens),
+                {
+                    name: chosen.new_zeros(rows, count, *shape)
+                    for name, shape in self.image.gate_shapes(size).items()
+                },
             )
         encoded = self.image(chosen)
         tokens = encoded.map.flatten(2).transpose(1, 2)
         if complete:
             vector = encoded.vector.reshape(rows, count, -1)
-            return vector, tokens.reshape(rows, count, *tokens.shape[1:])
-        return _scatter(encoded.vector, shown), _scatter(tokens, shown)
+            gates = {k: v.reshape(rows, count, *v.shape[1:]) for k, v in encoded.gates.items()}
+            return vector, tokens.reshape(rows, count, *tokens.shape[1:]), gates
+        gates = {name: _scatter(gate, shown) for name, gate in encoded.gates.items()}
+        return _scatter(encoded.vector, shown), _scatter(tokens, shown), gates
 
 
 def _scatter(values: Tensor, shown: Tensor) -> Tensor:
     placed = values.new_zeros(*shown.shape, *values.shape[1:])
     placed[shown] = values
     return placed
+
+
+def _side_by_side(gates: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the gates of attention blocks over all views, [B, V, ...].
+
+    Where views differ in size, so do their gates per place: then each view has its own.
+    """
+    aux: dict[str, Tensor] = {}
+    for key in next(iter(gates.values())):
+        found = {name: of_view[key] for name, of_view in gates.items()}
+        if len({gate.shape for gate in found.values()}) == 1:
+            aux[f"attention/{key}"] = torch.stack(list(found.values()), dim=1)
+        else:
+            aux |= {f"attention/{key}/{name}": gate for name, gate in found.items()}
+    return aux

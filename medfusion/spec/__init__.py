@@ -2,6 +2,9 @@
 
 from medfusion.spec.aggregator import MaxViews as MaxViews
 from medfusion.spec.aggregator import MeanViews as MeanViews
+from medfusion.spec.attention import CBAM as CBAM
+from medfusion.spec.attention import ECA as ECA
+from medfusion.spec.attention import SqueezeExcite as SqueezeExcite
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
 from medfusion.spec.data import ColumnSplit as ColumnSplit
