@@ -13,7 +13,15 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
+from medfusion.models import (
+    aggregators,
+    alignment,
+    attention,
+    backbones,
+    fusion,
+    heads,
+    tabular,
+)
 from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
 from medfusion.models.image_views import ImageViews
@@ -22,7 +30,7 @@ from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, tabular, aggregators, fusion, heads, alignment)
+FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads, alignment)
 """The packages whose import fills the registry."""
 
 
@@ -302,8 +310,19 @@ class MultimodalModel(nn.Module):
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the image encoder, frozen ones too; none without images."""
-        return [] if self.image is None else list(self.image.parameters())
+        """Return the parameters of the image encoder, frozen ones too; none without images.
+
+        Attention blocks put into it are new and learn at the rate of the rest.
+        """
+        if self.image is None:
+            return []
+        named = self.image.named_parameters()
+        return [value for name, value in named if not name.startswith("attention.")]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about this model, in sentences."""
+        return () if self.image is None else self.image.notes
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Save memory by computing the image encoder's activations twice.
