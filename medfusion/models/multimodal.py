@@ -133,7 +133,7 @@ class MultimodalModel(nn.Module):
         self._see: Any = None
         if views:
             self._see = self._make_views(settings, views, instances, Path(folder))
-            widths["image"] = self.image.width
+            widths["image"] = self._see.encoder.width
         if numeric or categories:
             self.table = create(
                 settings.table or spec.MLPEncoder(),
@@ -306,7 +306,7 @@ class MultimodalModel(nn.Module):
             return None
         weight = None if self.fusion is None else self.table.member_loss
         outputs = self.members(feats["table"].members)
-        outputs = self._extended(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+        outputs = self._extended(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
