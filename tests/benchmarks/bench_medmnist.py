@@ -25,7 +25,7 @@ import numpy as np
 
 from medfusion import Experiment
 from medfusion.data import Volume, write_nifti
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.runs import RunFolder
 from medfusion.spec import override
 from medfusion.training import execute

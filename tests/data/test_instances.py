@@ -12,7 +12,7 @@ import torch
 from medfusion.data import Cases, Cohort, Loader, Volume, instances, write_nifti
 from medfusion.data.cache import Cache
 from medfusion.data.instances import Draw, choose_images, choose_slices
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.data.stacks import StackSamples
 from medfusion.errors import DataRootError, ImageReadError, SpecError
 from medfusion.models.multimodal import MultimodalModel

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medfusion.data import Cohort, Loader, Volume, write_nifti
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.runs import RunFolder
 from medfusion.spec import Experiment, override
 from medfusion.training import execute, prediction
