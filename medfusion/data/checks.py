@@ -98,12 +98,12 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     for name in columns:
         cells = cohort.table.text(name)
         for outcome in cohort.outcomes:
-            rows = outcome.rows[np.isin(outcome.rows, train)]
-            values = outcome.of(rows)
-            leak = leakage.find(name, [cells[row] for row in rows], values, outcome.classes)
+            known = outcome.rows[np.isin(outcome.rows, train)]
+            values = outcome.of(known)
+            leak = leakage.find(name, [cells[row] for row in known], values, outcome.classes)
             if leak is not None:
                 finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
-                own = [int(rows[row]) for row in leak.rows]
+                own = [int(known[row]) for row in leak.rows]
                 found.append(dataclasses.replace(leak, finding=finding, rows=own))
         if cohort.spec.target.kind == "survival":
             time, event = cohort.target[train].T

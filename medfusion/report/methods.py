@@ -233,10 +233,11 @@ def _monitor(evidence: Evidence) -> str:
 def _judged(evidence: Evidence) -> list[str]:
     if not evidence.metrics:
         return ["The model has not been evaluated yet."]
-    parts = tasks(evidence)
-    if parts:
-        said = [f"Task {name}: {one}" for name, own in parts.items() for one in _judged(own) if one]
-        return [*said, ""]
+    if several := tasks(evidence):
+        own = [
+            f"Task {name}: {one}" for name, part in several.items() for one in _judged(part) if one
+        ]
+        return [*own, ""]
     said = []
     if evidence.kind == "multilabel":
         said.append(

@@ -153,7 +153,7 @@ class MultitaskTask(Task):
 
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
         """Return what each task follows, on the rows that have it, and its own loss."""
-        found = {}
+        found: dict[str, float] = {}
         for part in self.slices:
             wanted = torch.from_numpy(target[:, part.target])
             known = _known(wanted, part.task.kind)
