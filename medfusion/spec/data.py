@@ -111,6 +111,13 @@ class View(Spec):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _masks_belong_to_one_image(self) -> Self:
+        if self.instances is not None and self.mask is not None:
+            msg = "a mask belongs to a view of one image: take out instances or mask"
+            raise ValueError(msg)
+        return self
+
 
 Fractions = tuple[
     Annotated[Real, Field(gt=0, lt=1)],

@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from medfusion import Experiment
-from medfusion.data import Volume, write_nifti
-from medfusion.data import png
+from medfusion.data import Volume, png, write_nifti
 from medfusion.runs import RunFolder
 from medfusion.spec import override
 from medfusion.training import execute

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from medfusion.data import Cases, Cohort, Loader, Volume, instances, write_nifti
+from medfusion.data import Cases, Cohort, Loader, Volume, instances, png, write_nifti
 from medfusion.data.cache import Cache
 from medfusion.data.instances import Draw, choose_images, choose_slices
-from medfusion.data import png
 from medfusion.data.stacks import StackSamples
 from medfusion.errors import DataRootError, ImageReadError, SpecError
 from medfusion.models.multimodal import MultimodalModel
@@ -251,6 +250,8 @@ def test_neighbours_are_the_channels(folder):
     for place, k in enumerate([1, 3, 5]):
         wanted = scaled[[k - 1, k, min(k + 1, 5)]]
         np.testing.assert_allclose(batch.images["ct"][0, place], wanted, atol=1e-4)
+    with pytest.raises(SpecError, match="take out instances or mask"):
+        load(folder, {"ct": ct() | {"mask": {"column": "films"}}})
     with pytest.raises(SpecError, match="set channels to 3"):
         load(folder, {"ct": ct(neighbours=True)})
 

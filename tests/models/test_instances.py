@@ -168,9 +168,7 @@ def test_what_panels_plot_and_what_token_fusions_get():
         assert weights.shape == present.shape
         torch.testing.assert_close(weights.sum(dim=1), present.any(dim=1).float())
         assert (weights[~present] == 0).all()
-    features, _ = model._encode_images(
-        given["images"], given["image_present"], given["instance_present"]
-    )
+    features, _, _ = model._see(given["images"], given["image_present"], given["instance_present"])
     photo = model.image.positions((32, 32))
     assert features.tokens.shape == (6, 4 + photo + 3, model.image.width.tokens)
     wanted = torch.cat(
@@ -189,9 +187,7 @@ def test_what_panels_plot_and_what_token_fusions_get():
 
 def test_views_aggregate_after_their_instances():
     model, given = make(instances=spec.MeanViews()).eval(), batch()
-    features, _ = model._encode_images(
-        given["images"], given["image_present"], given["instance_present"]
-    )
+    features, _, _ = model._see(given["images"], given["image_present"], given["instance_present"])
     ct = model.image(given["images"]["ct"][0]).vector.mean(dim=0)
     photo = model.image(given["images"]["photo"][:1]).vector[0]
     bag = model.image(given["images"]["bag"][0]).vector.mean(dim=0)

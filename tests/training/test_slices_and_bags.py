@@ -7,23 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from medfusion.data import Cohort, Loader, Volume, write_nifti
-from medfusion.data import png
+from medfusion.data import Cohort, Loader, Volume, png, write_nifti
 from medfusion.runs import RunFolder
 from medfusion.spec import Experiment, override
 from medfusion.training import execute, prediction
 from medfusion.training.objective import forward
 
-SIDE, DEPTH, SUBJECTS = 16, 8, 240
+SIDE, DEPTH, SUBJECTS, SPOT = 16, 12, 300, 0.2
 
 
 def pictures(rng, label, count):
     """Noise, with a spot in one picture of those with the label; return them and which it is."""
-    images = rng.normal(0.4, 0.08, (count, SIDE, SIDE))
+    images = rng.normal(0.4, 0.1, (count, SIDE, SIDE))
     place = int(rng.integers(count))
     if label:
         row, column = rng.integers(3, SIDE - 6, 2)
-        images[place, row : row + 4, column : column + 4] += 0.45
+        images[place, row : row + 4, column : column + 4] += SPOT
     return np.clip(images, 0, 1), place
 
 
@@ -41,7 +40,7 @@ def phantom_of_parts(tmp_path_factory):
             images, at = pictures(rng, label, DEPTH)
             volume = Volume((images * 255).astype(np.uint8))
             write_nifti(volume, folder / f"scan{n}.nii.gz")
-            count = int(rng.integers(4, 11))
+            count = int(rng.integers(8, 17))
             photos, one = pictures(rng, label, count)
             (folder / f"bag{n}").mkdir()
             for k, image in enumerate(photos):
@@ -63,7 +62,7 @@ def experiment(folder, column, **model):
         "size": [SIDE, SIDE],
         "channels": 1,
         "instances": instances,
-        "transforms": [{"kind": "clip", "low": 0, "high": 255}, {"kind": "min-max"}]
+        "transforms": [{"kind": "window", "center": 127.5, "width": 255.0}]
         if column == "scan"
         else [],
     }
