@@ -8,6 +8,12 @@ from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
 from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
 from medfusion.spec.fusion import CrossAttentionFusion
+from medfusion.spec.table_encoder import (
+    FTTransformerEncoder,
+    MLPEncoder,
+    TableEncoder,
+    TabMEncoder,
+)
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -103,11 +109,16 @@ def _model(evidence: Evidence) -> list[str]:
         if len(data.images) > 1:
             said.append(f"Several images of a subject were combined by their {model.views.kind}.")
     if columns:
-        hidden = model.table.hidden if model.table else (64, 32)
-        widths = listed([str(width) for width in hidden])
+        table = model.table or MLPEncoder()
+        numbers = ""
+        if data.numeric and table.embeddings == "ple":
+            numbers = (
+                f", numbers piecewise linearly over up to {table.bins} quantile bins of the "
+                "training set"
+            )
         said.append(
-            "Columns were encoded by a multilayer perceptron (hidden layers of "
-            f"{widths} units) over embedded values with missing indicators."
+            f"Columns were encoded by {_table_encoder(table)} over embedded values with missing "
+            f"indicators{numbers}."
         )
     if data.images and columns:
         fusion = model.fusion
@@ -117,6 +128,18 @@ def _model(evidence: Evidence) -> list[str]:
             f"training, a modality was hidden with probability {model.modality_dropout:g}."
         )
     return said
+
+
+def _table_encoder(table: TableEncoder) -> str:
+    if isinstance(table, FTTransformerEncoder):
+        return (
+            f"an FT-Transformer ({table.layers} layers, {table.heads} heads, "
+            f"{table.embedding} dimensions)"
+        )
+    layers = f"hidden layers of {listed([str(width) for width in table.hidden])} units"
+    if isinstance(table, TabMEncoder):
+        return f"TabM, an ensemble of {table.members} perceptrons with shared weights ({layers})"
+    return f"a multilayer perceptron ({layers})"
 
 
 def _training(evidence: Evidence) -> list[str]:
