@@ -13,13 +13,13 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, backbones, fusion, heads, tabular
+from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
 from medfusion.models.features import Features, Width
 from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, tabular, aggregators, fusion, heads)
+FAMILIES = (backbones, tabular, aggregators, fusion, heads, alignment)
 """The packages whose import fills the registry."""
 
 
@@ -29,13 +29,19 @@ class ModelOutput(NamedTuple):
     Attributes:
         logits: float [B, outputs]; what they mean is the task's matter.
         aux: What panels plot, such as gates or attention weights, by name; batch first.
-        losses: What parts of the model add to the loss in training, by name; already weighted.
+        losses: What parts of the model add to the loss, by name; already weighted, and empty
+            unless the model is in training mode.
+        auxiliary: Outputs of each modality alone, float [B, outputs] by modality, where there are
+            auxiliary heads; zeros in rows that did not show it.
+        shown: Which rows showed a modality, after modality dropout, bool [B] by modality.
         members: What the members of the table's encoder say, where it is an ensemble.
     """
 
     logits: Tensor
     aux: dict[str, Tensor]
     losses: Mapping[str, Tensor] = MappingProxyType({})
+    auxiliary: Mapping[str, Tensor] = MappingProxyType({})
+    shown: Mapping[str, Tensor] = MappingProxyType({})
     members: Members | None = None
 
 
@@ -146,6 +152,17 @@ class MultimodalModel(nn.Module):
         if not alone:
             self.fusion = create(settings.fusion, widths=widths)
             self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        self.auxiliary: Any = None
+        if settings.auxiliary is not None:
+            self.auxiliary = nn.ModuleDict(
+                {
+                    name: create(settings.head, width=width.vector, outputs=outputs)
+                    for name, width in widths.items()
+                }
+            )
+        self.align: Any = None
+        if settings.alignment is not None and len(widths) > 1:
+            self.align = create(settings.alignment, widths=widths)
 
     def forward(
         self,
@@ -182,11 +199,17 @@ class MultimodalModel(nn.Module):
             feats["image"], aux = self._encode_images(images, shown)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
+        seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        own = self._alone(feats, present)
         members = self._member_outputs(feats, present)
         if self.fusion is None:
-            return ModelOutput(self.combine(members.outputs), aux, members=members)
+            return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses, members)
+        losses = dict(fused.losses) if self.training else {}
+        if self.align is not None and self.training:
+            losses["alignment"] = self.align(feats, present)
+        logits = self.head(fused.z)
+        return ModelOutput(logits, aux | fused.aux, losses, own, seen, members)
 
     def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
         # Beside a fusion the members only matter for their loss.
@@ -195,6 +218,17 @@ class MultimodalModel(nn.Module):
         weight = None if self.fusion is None else self.table.member_loss
         outputs = self.members(feats["table"].members)
         return Members(outputs, present[:, self.modalities.index("table")], weight)
+
+    def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
+        """Return what each auxiliary head makes of its modality's own vector."""
+        if self.auxiliary is None:
+            return {}
+        outputs = {}
+        for m, name in enumerate(self.modalities):
+            there = present[:, m, None]
+            vector = torch.where(there, feats[name].vector, 0.0)
+            outputs[name] = torch.where(there, self.auxiliary[name](vector), 0.0)
+        return outputs
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""

@@ -2,6 +2,8 @@
 
 from medfusion.spec.aggregator import MaxViews as MaxViews
 from medfusion.spec.aggregator import MeanViews as MeanViews
+from medfusion.spec.alignment import AuxiliaryHeads as AuxiliaryHeads
+from medfusion.spec.alignment import ContrastiveAlignment as ContrastiveAlignment
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
 from medfusion.spec.data import ColumnSplit as ColumnSplit
@@ -19,7 +21,16 @@ from medfusion.spec.fusion import AttentionFusion as AttentionFusion
 from medfusion.spec.fusion import BilinearFusion as BilinearFusion
 from medfusion.spec.fusion import ConcatenateFusion as ConcatenateFusion
 from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
+from medfusion.spec.fusion import DAFTFusion as DAFTFusion
+from medfusion.spec.fusion import FiLMFusion as FiLMFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
+from medfusion.spec.fusion import KroneckerFusion as KroneckerFusion
+from medfusion.spec.fusion import LateFusion as LateFusion
+from medfusion.spec.fusion import MFBFusion as MFBFusion
+from medfusion.spec.fusion import MixtureOfExpertsFusion as MixtureOfExpertsFusion
+from medfusion.spec.fusion import PerceiverFusion as PerceiverFusion
+from medfusion.spec.fusion import ProductOfExpertsFusion as ProductOfExpertsFusion
+from medfusion.spec.fusion import TabAttentionFusion as TabAttentionFusion
 from medfusion.spec.head import LinearHead as LinearHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
 from medfusion.spec.metric import METRICS as METRICS

@@ -21,6 +21,9 @@ from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
 
+_WITHOUT_AUXILIARY = ("segmentation",)
+"""Kinds of target that the features of one modality alone cannot be judged on."""
+
 
 class Experiment(Spec):
     """Data, model, training and evaluation of one experiment.
@@ -89,7 +92,13 @@ class Experiment(Spec):
             found.append("model.image is idle: data.images is empty")
         if self.model.table is not None and not (self.data.numeric or self.data.categorical):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
+        if self.model.alignment is not None and not self._has_both:
+            found.append("model.alignment is idle: it needs images and columns")
         return found
+
+    @property
+    def _has_both(self) -> bool:
+        return bool(self.data.images) and bool(self.data.numeric or self.data.categorical)
 
     @property
     def yaml(self) -> str:
@@ -186,6 +195,7 @@ class Experiment(Spec):
     def _parts_fit(self) -> Self:
         self._check_monitor()
         self._check_idle_parts()
+        self._check_auxiliary()
         self._check_views()
         weights = self.training.class_weights
         if weights != "none" and self.data.target.kind == "regression":
@@ -227,6 +237,20 @@ class Experiment(Spec):
             msg = (
                 "model.table is unused: data.numeric and data.categorical are missing "
                 "(write `numeric: []` if that is meant)"
+            )
+            raise ValueError(msg)
+        slip = (not self.data.images and "images" not in said) or (
+            not columns and not said & {"numeric", "categorical"}
+        )
+        if self.model.alignment is not None and slip:
+            msg = "model.alignment is unused: it needs data.images and columns of the table"
+            raise ValueError(msg)
+
+    def _check_auxiliary(self) -> None:
+        if self.model.auxiliary is not None and self.data.target.kind in _WITHOUT_AUXILIARY:
+            msg = (
+                "model.auxiliary is not possible for a segmentation: one modality's vector has no "
+                "pixels; leave it out"
             )
             raise ValueError(msg)
 

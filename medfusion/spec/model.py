@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from medfusion.spec.aggregator import MeanViews, Views
+from medfusion.spec.alignment import Alignment, AuxiliaryHeads
 from medfusion.spec.base import Real, Spec
 from medfusion.spec.fusion import Fusion, GatedFusion
 from medfusion.spec.head import Head, LinearHead
@@ -25,6 +26,10 @@ class Model(Spec):
     """How the modalities become one."""
     head: Head = LinearHead()
     """From fused features to outputs."""
+    alignment: Alignment | None = None
+    """Loss that brings image and table of a subject together; none by default."""
+    auxiliary: AuxiliaryHeads | None = None
+    """A head for each modality alone, to keep both encoders learning; none by default."""
     modality_dropout: Real = Field(0.1, ge=0, lt=1)
     """Chance that a present modality is hidden from a subject while training; never all of them."""
 

@@ -25,6 +25,7 @@ from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
 from medfusion.spec import SMALLER_IS_BETTER, Experiment
 from medfusion.training import checkpoint, prediction
+from medfusion.training.auxiliary import auxiliary_terms
 from medfusion.training.callbacks import Callback, EpochReport
 from medfusion.training.device import choose_device, choose_precision, loading_threads
 from medfusion.training.engine import Engine, optimizer_steps, seed_everything
@@ -206,7 +207,9 @@ def _engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        objective=Objective(task),
+        objective=Objective(
+            task, auxiliary_terms(experiment.model.auxiliary, model.modalities, task)
+        ),
         train=loaders[0],
         val=loaders[1],
         settings=training,
