@@ -20,11 +20,12 @@ from medfusion.data.checks import Check, run_checks
 from medfusion.data.inventory import Inventory
 from medfusion.data.preprocessing import Preprocessing
 from medfusion.data.table import Table, read_table
-from medfusion.data.targets import read_target
+from medfusion.data.targets import Outcome, outcomes, read_target
 from medfusion.data.wording import listed
 from medfusion.errors import SplitError, TableError, unknown
 from medfusion.spec import Experiment
 from medfusion.spec.data import ColumnSplit, Data
+from medfusion.spec.target import SurvivalTarget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,10 +246,29 @@ class Cohort(Cases):
 
     def subject(self, row: int) -> Subject:
         """Return one row in full, with group, split and label."""
-        label = self.classes[self.target[row]] if self.classes else float(self.target[row])
+        label = self._label(row)
         return dataclasses.replace(
             super().subject(row), group=self.groups[row], split=str(self.split[row]), label=label
         )
+
+    def _label(self, row: int) -> str | float | None:
+        """Return what is to be predicted for a row, in words where it has several parts."""
+        spec = self.spec.target
+        if isinstance(spec, SurvivalTarget):
+            time, event = self.target[row]
+            return f"{'event' if event else 'censored'} at {time:g} {spec.unit}"
+        found: dict[str, str | float] = {}
+        for part in self.outcomes:
+            for value in part.of(np.array([row])).tolist():
+                found[part.name] = part.classes[value] if part.classes else value
+        if spec.kind not in ("multilabel", "multitask"):
+            return found[spec.columns[0]]
+        return ", ".join(f"{name}: {value}" for name, value in found.items()) or None
+
+    @functools.cached_property
+    def outcomes(self) -> list[Outcome]:
+        """The target in simple parts."""
+        return outcomes(self.spec.target, self.classes, self.target)
 
     @functools.cached_property
     def checks(self) -> list[Check]:

@@ -104,7 +104,7 @@ class Loader:
         cases = self.cases
         target = None
         if self._target is not None:
-            kind = np.int64 if cases.classes else np.float32
+            kind = np.int64 if self._target.dtype.kind == "i" else np.float32
             target = torch.from_numpy(self._target[rows].astype(kind))
         return Batch(
             images={

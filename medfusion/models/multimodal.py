@@ -63,6 +63,7 @@ class MultimodalModel(nn.Module):
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
+        extension: What follows every head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
         bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
             numbers piecewise linearly.
@@ -99,6 +100,7 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        extension: nn.Module | None = None,
         bins: Sequence[Sequence[float]] = (),
         combine: Callable[[Tensor], Tensor] = mean_of_members,
     ) -> None:
@@ -137,6 +139,7 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
+        self.extension = extension or nn.Identity()
         self.combine = combine
         self.members: Any = None
         alone = self.image is None and self.table.members > 0
@@ -208,7 +211,7 @@ class MultimodalModel(nn.Module):
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
-        logits = self.head(fused.z)
+        logits = self.extension(self.head(fused.z))
         return ModelOutput(logits, aux | fused.aux, losses, own, seen, members)
 
     def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
@@ -216,7 +219,8 @@ class MultimodalModel(nn.Module):
         if self.members is None or not (self.training or self.fusion is None):
             return None
         weight = None if self.fusion is None else self.table.member_loss
-        outputs = self.members(feats["table"].members)
+        heads = self.members(feats["table"].members)
+        outputs = self.extension(heads.flatten(0, 1)).unflatten(0, heads.shape[:2])
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
@@ -227,7 +231,7 @@ class MultimodalModel(nn.Module):
         for m, name in enumerate(self.modalities):
             there = present[:, m, None]
             vector = torch.where(there, feats[name].vector, 0.0)
-            outputs[name] = torch.where(there, self.auxiliary[name](vector), 0.0)
+            outputs[name] = torch.where(there, self.extension(self.auxiliary[name](vector)), 0.0)
         return outputs
 
     def encoder_parameters(self) -> list[nn.Parameter]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from medfusion.report.blocks import Block, Paragraph, Section
-from medfusion.report.evidence import Evidence
+from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
 from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
 from medfusion.spec.fusion import CrossAttentionFusion
+from medfusion.spec.loss import PerTaskLoss
 from medfusion.spec.table_encoder import (
     FTTransformerEncoder,
     MLPEncoder,
     TableEncoder,
     TabMEncoder,
 )
+from medfusion.spec.target import MultitaskTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -46,7 +48,6 @@ def _paragraphs(sentences: list[str]) -> list[list[str]]:
 
 def _data(evidence: Evidence) -> list[str]:
     data, cohort = evidence.experiment.data, evidence.cohort
-    target = data.target
     said = []
     if cohort is not None:
         flow = cohort.flow
@@ -55,14 +56,7 @@ def _data(evidence: Evidence) -> list[str]:
             f"Of {counted(flow.rows, 'row')} in the table, {left_out} "
             f"{'was' if left_out == 1 else 'were'} excluded and {flow.analysed} analysed."
         )
-    what = {
-        "binary": f"The outcome was {target.column}, binary",
-        "multiclass": f"The outcome was {target.column}, with several classes",
-        "regression": f"The outcome was {target.column}, a number",
-    }[target.kind]
-    if target.kind == "binary" and evidence.classes:
-        what += f"; the event was {evidence.event}"
-    said.append(f"{what}.")
+    said.append(_outcome(evidence))
     inputs = []
     for name, view in data.images.items():
         kind = "grey" if view.channels == 1 else "RGB"
@@ -91,6 +85,38 @@ def _data(evidence: Evidence) -> list[str]:
         "only; missing values and missing images were masked."
     )
     return [*said, ""]
+
+
+def _outcome(evidence: Evidence) -> str:
+    target = evidence.experiment.data.target
+    named = listed(list(target.columns))
+    if isinstance(target, SurvivalTarget):
+        unit = f" in {target.unit}" if target.unit else ""
+        value = "" if target.event_value is None else f" (the event is {target.event_value})"
+        return (
+            f"The outcome was the time{unit} until {target.event}{value}, as given by {target.time}; "
+            "rows without the event were censored at their last time."
+        )
+    if isinstance(target, MultitaskTarget):
+        own = [_outcome(part) for part in tasks(evidence).values()]
+        learnt = target.weights == "uncertainty"
+        how = "learnt from the uncertainty of each" if learnt else "fixed"
+        return (
+            f"One model learnt {counted(len(own), 'task')}; the weights of their losses were {how}, "
+            f"and rows that lack the outcome of a task took no part in it. {' '.join(own)}"
+        )
+    what = {
+        "multilabel": f"The outcomes were the labels {named}, unknown ones left out",
+        "ordinal": f"The outcome was {named}, with classes in order",
+        "binary": f"The outcome was {named}, binary",
+        "multiclass": f"The outcome was {named}, with several classes",
+        "regression": f"The outcome was {named}, a number",
+    }[target.kind]
+    if target.kind == "ordinal" and evidence.classes:
+        what += f" ({listed(list(evidence.classes))})"
+    if target.kind == "binary" and evidence.classes:
+        what += f"; the event was {evidence.event}"
+    return f"{what}."
 
 
 def _columns(what: str, names: tuple[str, ...]) -> str:
@@ -151,6 +177,10 @@ def _training(evidence: Evidence) -> list[str]:
     long = f"for at most {counted(training.epochs, 'epoch')}"
     size = training.batch_size
     said = [f"The model was trained with {_NAMES[rule.kind]} ({how}), {size} rows a batch, {long}."]
+    if evidence.kind == "survival":
+        said.append(_LIKELIHOODS[training.loss.kind if training.loss else "cox"])
+    else:
+        said += _losses(evidence)
     if training.early_stopping is not None:
         said.append(
             f"Training stopped when {_monitor(evidence)} had not improved for "
@@ -165,6 +195,56 @@ def _training(evidence: Evidence) -> list[str]:
     return [*said, ""]
 
 
+_LIKELIHOODS = {
+    "cox": (
+        "It maximised Cox's partial likelihood with Efron's method for ties, each batch being a risk "
+        "set; survival probabilities rest on Breslow's estimate of the baseline hazard on the "
+        "training split."
+    ),
+    "discrete-time": (
+        "It maximised the likelihood of a discrete hazard in each interval between quantiles of the "
+        "event times in training; survival probabilities are the products of what the hazards leave."
+    ),
+}
+
+
+def _losses(evidence: Evidence) -> list[str]:
+    """Say what was made small where that is not the rule."""
+    target, loss = evidence.experiment.data.target, evidence.experiment.training.loss
+    if isinstance(target, MultitaskTarget):
+        asked = loss.losses if isinstance(loss, PerTaskLoss) else {}
+        named = {
+            name: (asked[name].kind if name in asked else _OWN_LOSS.get(own.kind, ""))
+            for name, own in target.tasks.items()
+        }
+        return [f"Losses: {listed([f'{_LOSSES[k]} ({name})' for name, k in named.items() if k])}."]
+    if loss is None and target.kind != "ordinal":
+        return []
+    return [f"The loss was {_LOSSES[loss.kind if loss else 'corn']}."]
+
+
+_OWN_LOSS = {
+    "binary": "cross-entropy",
+    "multiclass": "cross-entropy",
+    "multilabel": "cross-entropy",
+    "ordinal": "corn",
+    "regression": "mse",
+    "survival": "cox",
+}
+
+_LOSSES = {
+    "cross-entropy": "the cross-entropy",
+    "focal": "the focal loss",
+    "asymmetric": "the asymmetric loss",
+    "corn": "that of CORN (conditional ordinal regression)",
+    "coral": "that of CORAL (consistent rank logits)",
+    "mse": "the mean squared error",
+    "huber": "the Huber loss",
+    "l1": "the mean absolute error",
+    "cox": "Cox's partial likelihood",
+    "discrete-time": "the likelihood of discrete hazards",
+}
+
 _NAMES = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 
 
@@ -176,7 +256,22 @@ def _monitor(evidence: Evidence) -> str:
 def _judged(evidence: Evidence) -> list[str]:
     if not evidence.metrics:
         return ["The model has not been evaluated yet."]
+    if several := tasks(evidence):
+        own = [
+            f"Task {name}: {one}" for name, part in several.items() for one in _judged(part) if one
+        ]
+        return [*own, ""]
     said = []
+    if evidence.kind == "multilabel":
+        said.append(
+            "Each label was judged on the cases in which it is known; averages are over the labels "
+            "that can be estimated, and a label was called from a probability of 0.5 on."
+        )
+    if evidence.kind == "ordinal":
+        said.append(
+            "A case was called the class at the median of its probabilities; agreement is Cohen's "
+            "kappa with quadratic and with linear weights."
+        )
     if evidence.kind == "binary":
         rule = evidence.experiment.evaluation.threshold
         how = {
@@ -187,6 +282,14 @@ def _judged(evidence: Evidence) -> list[str]:
         }[rule.kind]
         said.append(
             f"The operating point was chosen {how} and applied to the test split as it was."
+        )
+    if evidence.kind == "survival":
+        said.append(
+            "Discrimination was measured by the C-indices of Harrell and Uno and by the "
+            "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
+            "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
+            "inverse probability weights from the Kaplan-Meier estimate of the censoring "
+            "distribution on the training split."
         )
     methods: dict[str, list[str]] = {}
     test = evidence.metrics.get("test") or next(iter(evidence.metrics.values()))

@@ -10,13 +10,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from medfusion.errors import SpecError
+from medfusion.errors import SpecError, unknown
 from medfusion.spec import code, migration, problems, text
 from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Data
 from medfusion.spec.evaluation import Evaluation
+from medfusion.spec.loss import PerTaskLoss, misfit
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
+from medfusion.spec.target import MultitaskTarget
 from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
@@ -197,10 +199,7 @@ class Experiment(Spec):
         self._check_idle_parts()
         self._check_auxiliary()
         self._check_views()
-        weights = self.training.class_weights
-        if weights != "none" and self.data.target.kind == "regression":
-            msg = "training.class_weights is for classes; the target is a regression"
-            raise ValueError(msg)
+        self._check_loss()
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
             msg = "training.optimizer.encoder_lr_scale is unused: there is no image encoder"
             raise ValueError(msg)
@@ -224,6 +223,24 @@ class Experiment(Spec):
                 "else the plateau schedule never acts"
             )
             raise ValueError(msg)
+
+    def _check_loss(self) -> None:
+        target, training = self.data.target, self.training
+        if training.class_weights != "none" and target.kind in ("regression", "survival"):
+            msg = f"training.class_weights is for classes; the target is a {target.kind}"
+            raise ValueError(msg)
+        if isinstance(training.class_weights, tuple) and target.kind == "multitask":
+            msg = (
+                "training.class_weights: a multitask target takes a rule, balanced or "
+                "effective-number, not numbers"
+            )
+            raise ValueError(msg)
+        loss = training.loss
+        reason = "" if loss is None else misfit(loss, target.kind)
+        if not reason and isinstance(loss, PerTaskLoss) and isinstance(target, MultitaskTarget):
+            reason = _task_misfit(loss, target)
+        if reason:
+            raise ValueError(reason)
 
     def _check_idle_parts(self) -> None:
         # A part without inputs is a slip unless the data part says in so many words that there
@@ -259,3 +276,13 @@ class Experiment(Spec):
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
             raise ValueError(msg)
+
+
+def _task_misfit(loss: PerTaskLoss, target: MultitaskTarget) -> str:
+    for name, own in loss.losses.items():
+        path = f"training.loss.losses.{name}"
+        if name not in target.tasks:
+            return f"{path}: {unknown('task', name, target.tasks)}"
+        if reason := misfit(own, target.tasks[name].kind, path):
+            return reason
+    return ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from medfusion.spec.base import Real, Spec
+from medfusion.spec.base import Int, Real, Spec
 
 
 class LinearHead(Spec):
@@ -18,5 +18,16 @@ class LinearHead(Spec):
     """Dropout before the layer."""
 
 
-Head = LinearHead
-"""Union of heads by `kind`."""
+class MLPHead(Spec):
+    """Hidden layers with GELU between fused features and outputs."""
+
+    family: ClassVar[str] = "head"
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Annotated[Int, Field(ge=1, le=65_536)], ...] = Field((64,), min_length=1)
+    """Width of each hidden layer."""
+    dropout: Real = Field(0.1, ge=0, lt=1)
+    """Dropout after each hidden layer."""
+
+
+Head = Annotated[LinearHead | MLPHead, Field(discriminator="kind")]
+"""Heads by `kind`."""

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from medfusion.data import Loader
 from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
-from medfusion.evaluation import epoch_metrics
-from medfusion.spec import SMALLER_IS_BETTER, Training
+from medfusion.spec import Training, smaller_is_better
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
 from medfusion.training.objective import Moment, Objective, forward, target_of
@@ -215,7 +214,7 @@ class Engine:
         """Return "val/loss" and the target's metrics on the validation rows."""
         logits, target = self.logits(self.val_loader)
         loss = float(self.task.loss(logits, target))
-        metrics = epoch_metrics(self.task.kind, target.numpy(), self.task.predictions(logits))
+        metrics = self.task.metrics(target.numpy(), logits)
         if math.isfinite(loss):
             metrics = {"loss": loss, **metrics}
         return {f"val/{name}": value for name, value in metrics.items()}
@@ -276,7 +275,7 @@ class Engine:
         if best is None:
             return True
         delta = stopping.min_delta if stopping is not None else 0.0
-        down = self.monitor.removeprefix("val/") in SMALLER_IS_BETTER
+        down = smaller_is_better(self.monitor)
         return value < best - delta if down else value > best + delta
 
     def _tell(self, event: str, *report: Any) -> None:

@@ -23,7 +23,7 @@ from medfusion.models.backbones.catalogue import is_non_commercial, weight_licen
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
-from medfusion.spec import SMALLER_IS_BETTER, Experiment
+from medfusion.spec import Experiment, smaller_is_better
 from medfusion.training import checkpoint, prediction
 from medfusion.training.auxiliary import auxiliary_terms
 from medfusion.training.callbacks import Callback, EpochReport
@@ -199,7 +199,7 @@ def _engine(
         training.schedule,
         steps_per_epoch=optimizer_steps(loaders[0], training),
         epochs=training.epochs,
-        smaller_is_better=experiment.monitor.removeprefix("val/") in SMALLER_IS_BETTER,
+        smaller_is_better=smaller_is_better(experiment.monitor),
     )
     folder = run.path / files.CHECKPOINTS
     folder.mkdir(exist_ok=True)

@@ -13,9 +13,7 @@ from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
 from medfusion.models import ModelOutput
 from medfusion.training.tasks import Task
-
-TASK = "task"
-"""Name of the task's own loss among the parts."""
+from medfusion.training.tasks.contract import TASK
 
 MEMBERS = "members"
 """Name of the mean of the losses of an ensemble's members, where they are not the whole model."""
@@ -62,7 +60,7 @@ class Objective:
         self.task, self.terms = task, tuple(terms)
 
     def __call__(self, model: Any, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """Return the parts by name; "task" is first and the loss is their sum."""
+        """Return the parts by name, those of the task first; the loss is their sum."""
         output = forward(model, batch)
         parts = self._task_parts(output, target_of(batch))
         parts |= output.losses
@@ -73,32 +71,30 @@ class Objective:
     def _task_parts(self, output: ModelOutput, target: Tensor) -> dict[str, Tensor]:
         members = output.members
         if members is None:
-            return {TASK: self.task.loss(output.logits.float(), target)}
+            return self.task.parts(output.logits.float(), target)
         if members.weight is None:
-            return {TASK: members_loss(self.task, members.outputs, target)}
+            return members_parts(self.task, members.outputs, target)
         rows = members.present
-        own = members_loss(self.task, members.outputs[rows], target[rows])
-        return {
-            TASK: self.task.loss(output.logits.float(), target),
-            MEMBERS: members.weight * own,
-        }
+        own = members_parts(self.task, members.outputs[rows], target[rows])
+        parts = self.task.parts(output.logits.float(), target)
+        return parts | {MEMBERS: members.weight * torch.stack(list(own.values())).sum()}
 
 
-def members_loss(task: Task, outputs: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the losses of an ensemble's members; 0 without rows.
+def members_parts(task: Task, outputs: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Return the task's parts of the loss, each the mean over an ensemble's members.
 
     Each member has a loss of its own, not their mean prediction one: members that are trained
     together agree, and an ensemble of such gains little (https://arxiv.org/abs/2410.24210).
 
     Args:
         task: The task.
-        outputs: The members' outputs, [B, k, outputs].
+        outputs: The members' outputs, [B, k, outputs]; without rows the loss is 0.
         target: Targets, [B] or [B, C].
     """
     if len(outputs) == 0:
-        return outputs.float().sum()
-    losses = [task.loss(outputs[:, index].float(), target) for index in range(outputs.shape[1])]
-    return torch.stack(losses).mean()
+        return {TASK: outputs.float().sum()}
+    each = [task.parts(outputs[:, index].float(), target) for index in range(outputs.shape[1])]
+    return {name: torch.stack([parts[name] for parts in each]).mean() for name in each[0]}
 
 
 def forward(model: Any, batch: Batch) -> ModelOutput:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from medfusion.data import Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
-from medfusion.evaluation import choose_threshold, evaluate
-from medfusion.evaluation.layout import layout
+from medfusion.evaluation import Metric, choose_threshold, evaluate
+from medfusion.evaluation.layout import layout_of
 from medfusion.models import MultimodalModel
 from medfusion.runs import RunFolder, atomic
 from medfusion.runs import folder as files
@@ -23,7 +24,7 @@ from medfusion.spec import Experiment
 from medfusion.training import checkpoint
 from medfusion.training.device import choose_device, loading_threads
 from medfusion.training.objective import forward
-from medfusion.training.tasks import Task, task_from_json
+from medfusion.training.tasks import Judged, Task, task_from_json
 
 SPLITS = ("train", "val", "test")
 
@@ -39,6 +40,7 @@ def build_model(
         numeric=len(data.numeric),
         categories=preprocessing.cardinalities,
         outputs=task.outputs,
+        extension=task.extension(),
         folder=experiment.folder,
         bins=preprocessing.scaled_bins,
         combine=task.combine,
@@ -57,7 +59,7 @@ def trained_model(run: RunFolder) -> tuple[MultimodalModel, Preprocessing, Task]
         raise RunError(msg)
     tensors, state = checkpoint.load(path)
     preprocessing = read_preprocessing(run)
-    task = task_from_json(state["task"])
+    task = _as_saved(run) or task_from_json(state["task"])
     model = build_model(_without_weights(run.experiment), preprocessing, task)
     model.load_state_dict(tensors)
     return model, preprocessing, task
@@ -88,7 +90,8 @@ def predict(run: RunFolder, table: str | Path) -> tuple[list[str], np.ndarray, T
         table: A table with the run's id and feature columns; the target is not needed.
 
     Returns:
-        The ids, the predictions (probabilities [n, classes] or values [n]) and the task.
+        The ids, the predictions (probabilities [n, classes], values [n], or risk and survival
+        [n, 1 + T]) and the task.
 
     Raises:
         RunError: The run is not trained.
@@ -96,9 +99,14 @@ def predict(run: RunFolder, table: str | Path) -> tuple[list[str], np.ndarray, T
     """
     model, preprocessing, task = trained_model(run)
     experiment = run.experiment
+    if not task.ready:  # stopped before its end: what follows the training has not been done
+        cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
+        train = cohort.rows("train")
+        logits = _logits(model, _loader(cohort, train, experiment), experiment)
+        task = _complete(run, task, logits, cohort.target[train])
     cases = Cases.load(experiment.data, Path(table), preprocessing)
     loader = _loader(cases, np.arange(len(cases.ids)), experiment)
-    return cases.ids, _predict(model, task, loader, experiment), task
+    return cases.ids, task.predictions(_logits(model, loader, experiment)), task
 
 
 def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]:
@@ -116,32 +124,46 @@ def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]
     model, preprocessing, task = trained_model(run)
     if cohort is None:
         cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
-    everyone = np.arange(len(cohort.ids))
-    predictions = _predict(model, task, _loader(cohort, everyone, experiment), experiment)
-    threshold = None
-    if task.kind == "binary":
-        val = cohort.rows("val")
-        threshold = choose_threshold(
-            cohort.target[val], predictions[val][:, 1], experiment.evaluation.threshold
-        )
-    metrics: dict[str, Any] = {}
-    for split in SPLITS:
-        rows = cohort.rows(split)
-        found = evaluate(
-            cohort.target[rows],
-            predictions[rows],
-            kind=task.kind,
-            classes=task.classes,
-            groups=[cohort.groups[row] for row in rows],
-            settings=experiment.evaluation,
-            threshold=threshold,
-            chosen_here=split == "val" and experiment.evaluation.threshold.kind != "fixed",
-            seed=experiment.seed,
-        )
-        metrics[split] = {name: metric.to_json() for name, metric in found.items()}
+    everyone, train = np.arange(len(cohort.ids)), cohort.rows("train")
+    logits = _logits(model, _loader(cohort, everyone, experiment), experiment)
+    if not task.ready:
+        task = _complete(run, task, logits[train], cohort.target[train])
+    predictions = task.predictions(logits)
+    metrics: dict[str, Any] = {split: {} for split in SPLITS}
+    for part in task.judged(cohort.target, predictions):
+        for split, found in _judge(part, cohort, experiment).items():
+            named = {f"{part.prefix}{name}": one.to_json() for name, one in found.items()}
+            metrics[split] |= named
     atomic.write_text(run.path / files.PREDICTIONS, _prediction_rows(cohort, predictions, task))
     atomic.write_json(run.path / files.METRICS, metrics)
     return metrics
+
+
+def _judge(part: Judged, cohort: Cohort, experiment: Experiment) -> dict[str, dict[str, Metric]]:
+    """Judge what belongs together on every split; the threshold is chosen on validation."""
+    settings, task = experiment.evaluation, part.task
+    of_split = {split: np.isin(part.rows, cohort.rows(split)) for split in SPLITS}
+    threshold = None
+    if task.kind == "binary":
+        val = of_split["val"]
+        threshold = choose_threshold(
+            part.target[val], part.predictions[val][:, 1], settings.threshold
+        )
+    return {
+        split: evaluate(
+            part.target[rows],
+            part.predictions[rows],
+            kind=task.kind,
+            classes=task.classes,
+            groups=[cohort.groups[row] for row in part.rows[rows]],
+            settings=settings,
+            threshold=threshold,
+            chosen_here=split == "val" and settings.threshold.kind != "fixed",
+            follow_up=task.follow_up(part.target[of_split["train"]]),
+            seed=experiment.seed,
+        )
+        for split, rows in of_split.items()
+    }
 
 
 def saved_split(run: RunFolder) -> dict[str, str] | None:
@@ -187,7 +209,7 @@ def prediction_frame(ids: list[str], predictions: np.ndarray, task: Task) -> Any
 
 
 def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
-    target = layout(task.kind).write(cohort.target, task.classes)
+    target = layout_of(cohort.spec.target).write(cohort.target, task.classes)
     header, rows = prediction_table(
         list(cohort.ids), predictions, task, split=list(cohort.split), **target
     )
@@ -209,7 +231,7 @@ def _loader(cases: Cases, rows: np.ndarray, experiment: Experiment) -> Loader:
     )
 
 
-def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experiment) -> np.ndarray:
+def _logits(model: nn.Module, loader: Loader, experiment: Experiment) -> Tensor:
     device = choose_device(experiment.training.device)
     fabric = Fabric(accelerator=device, devices=1)
     model = fabric.setup_module(model)
@@ -222,7 +244,32 @@ def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experimen
     if not logits:
         msg = "there are no rows to predict"
         raise InputError(msg)
-    return task.predictions(torch.cat(logits))
+    return torch.cat(logits)
+
+
+def _complete(run: RunFolder, task: Task, logits: Tensor, target: np.ndarray) -> Task:
+    """Let the task take what it needs from the training rows, and save it beside the weights."""
+    done = task.after_training(logits, target)
+    saved = {"weights": _weights(run), "task": done.to_json()}
+    atomic.write_json(run.path / files.TASK, saved)
+    return done
+
+
+def _as_saved(run: RunFolder) -> Task | None:
+    """Return the task as completed for the present weights; None where that is still to be done."""
+    path = run.path / files.TASK
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return task_from_json(saved["task"]) if saved["weights"] == _weights(run) else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: damaged ({error}); delete it, `medfusion evaluate` makes it anew"
+        raise RunError(msg) from None
+
+
+def _weights(run: RunFolder) -> str:
+    return checkpoint.digest(run.path / files.CHECKPOINTS / checkpoint.BEST)
 
 
 def _without_weights(experiment: Experiment) -> Experiment:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medfusion.data.table import Table
-from medfusion.data.targets import classes, number
+from medfusion.data.targets import classes, labels, number, survival, tasks
 from medfusion.data.targets.contract import Target
+from medfusion.data.targets.outcome import Outcome, outcomes
 from medfusion.spec.target import TargetSpec
 
 READERS: dict[str, Callable[..., Target]] = {
     "binary": classes.read,
     "multiclass": classes.read,
+    "multilabel": labels.read,
+    "ordinal": classes.read,
     "regression": number.read,
+    "survival": survival.read,
+    "multitask": lambda table, spec, ids: tasks.read(table, spec, ids, read_target),
 }
 """Who reads a target of each kind."""
 
-__all__ = ["READERS", "Target", "read_target"]
+__all__ = ["READERS", "Outcome", "Target", "outcomes", "read_target"]
 
 
 def read_target(table: Table, spec: TargetSpec, ids: Sequence[str]) -> Target:
