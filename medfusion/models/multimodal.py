@@ -148,17 +148,7 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.auxiliary: Any = None
-        if settings.auxiliary is not None:
-            self.auxiliary = nn.ModuleDict(
-                {
-                    name: create(settings.head, width=width.vector, outputs=outputs)
-                    for name, width in widths.items()
-                }
-            )
-        self.align: Any = None
-        if settings.alignment is not None and len(widths) > 1:
-            self.align = create(settings.alignment, widths=widths)
+        self.extension = extension or nn.Identity()
         self.combine = combine
         self.members: Any = None
         alone = self.image is None and self.table.members > 0
@@ -178,7 +168,17 @@ class MultimodalModel(nn.Module):
                 _, height, across = views[segmented]
                 needs |= {"levels": self._see.pyramid.levels, "size": (height, across)}
             self.head = create(settings.head, **needs)
-        self.extension = extension
+        self.auxiliary: Any = None
+        if settings.auxiliary is not None:
+            self.auxiliary = nn.ModuleDict(
+                {
+                    name: create(settings.head, width=width.vector, outputs=outputs)
+                    for name, width in widths.items()
+                }
+            )
+        self.align: Any = None
+        if settings.alignment is not None and len(widths) > 1:
+            self.align = create(settings.alignment, widths=widths)
 
     def forward(
         self,
@@ -223,25 +223,17 @@ class MultimodalModel(nn.Module):
             feats["image"], aux, maps = self._see(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
-        members = self._member_outputs(feats, present)
         seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        own = self._alone(feats, present)
+        members = self._member_outputs(feats, present)
         if self.fusion is None:
-            logits = self.combine(members.outputs)
-            alone = self._alone(feats, present)
-            return ModelOutput(logits, aux, {}, alone, seen, members)
+            return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
         fused = self.fusion(feats, present)
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
         outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
-        return ModelOutput(
-            self._extended(outputs),
-            aux | fused.aux,
-            losses,
-            self._alone(feats, present),
-            seen,
-            members,
-        )
+        return ModelOutput(self.extension(outputs), aux | fused.aux, losses, own, seen, members)
 
     def _make_views(
         self,
@@ -293,12 +285,8 @@ class MultimodalModel(nn.Module):
         for m, name in enumerate(self.modalities):
             there = present[:, m, None]
             vector = torch.where(there, feats[name].vector, 0.0)
-            outputs[name] = torch.where(there, self._extended(self.auxiliary[name](vector)), 0.0)
+            outputs[name] = torch.where(there, self.extension(self.auxiliary[name](vector)), 0.0)
         return outputs
-
-    def _extended(self, outputs: Tensor) -> Tensor:
-        """Return the logits from a head's outputs, [B, outputs]."""
-        return outputs if self.extension is None else self.extension(outputs)
 
     def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
         # Beside a fusion the members only matter for their loss.
@@ -306,7 +294,7 @@ class MultimodalModel(nn.Module):
             return None
         weight = None if self.fusion is None else self.table.member_loss
         outputs = self.members(feats["table"].members)
-        outputs = self._extended(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
+        outputs = self.extension(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:

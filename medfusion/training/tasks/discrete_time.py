@@ -13,6 +13,7 @@ from torch.nn import functional
 from medfusion.registry import register
 from medfusion.spec import DiscreteTimeLoss
 from medfusion.spec.loss import Loss
+from medfusion.training import ensemble
 from medfusion.training.losses.interval_hazards import intervals_of, log_interval_likelihood
 from medfusion.training.tasks.survival import SurvivalTask
 
@@ -52,6 +53,11 @@ class DiscreteTimeTask(SurvivalTask):
         base = torch.tensor(self.base, dtype=logits.dtype, device=logits.device)
         time, event = target.unbind(1)
         return -log_interval_likelihood(logits + base, time, event, cuts).mean()
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the log odds of the mean of the members' survival."""
+        base = torch.tensor(self.base, dtype=torch.float32, device=outputs.device)
+        return -ensemble.of_steps(-(outputs.float() + base)) - base
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""

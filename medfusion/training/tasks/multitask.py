@@ -190,6 +190,12 @@ class MultitaskTask(Task):
             own = predictions[:, part.predictions][known.numpy()]
             yield Judged(f"{part.name}/", part.task, np.flatnonzero(known.numpy()), rows, own)
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of each task's ensemble side by side."""
+        own = [part.task.combine(outputs[:, :, part.logits]) for part in self.slices]
+        learnt = outputs[:, :, self.slices[-1].logits.stop :].mean(dim=1)
+        return torch.cat([*own, learnt], dim=1)
+
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the predictions of all tasks side by side, [n, columns]."""
         own = [part.task.predictions(logits[:, part.logits]) for part in self.slices]
