@@ -72,7 +72,7 @@ def _encoders(groups: Iterable[Family]) -> list[str]:
         "",
         "Any other name of timm works too. Weights in millions without a classifier; multiply-adds",
         "of one image of the recommended size in thousand millions (GMAC). The licence is that of",
-        "the published weights which the name loads, as timm states it; \"own terms\" are a",
+        'the published weights which the name loads, as timm states it; "own terms" are a',
         "publisher's own licence, to be read before commercial use. Memory, stages, all weight tags",
         "and other sizes: `medfusion models image NAME --size H W`.",
         "",

@@ -128,9 +128,9 @@ def contract_of(kinds: dict[str, type[spec.Spec]]) -> Docstring:
 
 
 def parse(docstring: str) -> Docstring:
-    """Take a docstring apart.
+    r"""Take a docstring apart.
 
-    >>> parse("One line.\\n\\nArgs:\\n    x: A number\\n        of things.").sections
+    >>> parse("One line.\n\nArgs:\n    x: A number\n        of things.").sections
     {'Args': (('x', 'A number of things.'),)}
     """
     paragraphs: list[list[str]] = [[]]
@@ -175,7 +175,11 @@ def _reachable(annotation: Any, seen: set[Any]) -> Iterator[type[spec.Spec]]:
     if annotation in seen:
         return
     seen.add(annotation)
-    if issubclass(annotation, spec.Spec) and annotation.family and "kind" in annotation.model_fields:
+    if (
+        issubclass(annotation, spec.Spec)
+        and annotation.family
+        and "kind" in annotation.model_fields
+    ):
         yield annotation
     for info in annotation.model_fields.values():
         yield from _reachable(info.annotation, seen)

@@ -274,7 +274,11 @@ def test_a_copy_has_blocks_of_its_own():
 
 @pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
 def test_transformers_have_no_stages(name):
-    with torch.device("meta"), RealKernels(), pytest.raises(InputError, match="no convolutional stages"):
+    with (
+        torch.device("meta"),
+        RealKernels(),
+        pytest.raises(InputError, match="no convolutional stages"),
+    ):
         encoder(name, attention=spec.CBAM())
 
 

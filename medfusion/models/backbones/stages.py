@@ -78,12 +78,15 @@ def map_stages(body: Any, images: Tensor) -> list[Stage]:
     seen: dict[str, list[Any]] = {name: [] for name in names}
     used: list[str] = []  # modules with parameters of their own, as they are called
     before: dict[str, set[str]] = {}
-    handles = []
-    for name, module in modules.items():
-        if next(module.parameters(recurse=False), None) is not None:
-            handles.append(module.register_forward_hook(_noting(used, name)))
-    for name in names:
-        handles.append(modules[name].register_forward_hook(_keeping(seen[name], before, used, name)))
+    handles = [
+        module.register_forward_hook(_noting(used, name))
+        for name, module in modules.items()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
+    handles += [
+        modules[name].register_forward_hook(_keeping(seen[name], before, used, name))
+        for name in names
+    ]
     try:
         body.forward_features(images)
     finally:
@@ -130,9 +133,7 @@ def check_stages(name: str, stages: list[Stage], wanted: tuple[int, ...] | None)
         raise InputError(msg)
     missing = [number for number in wanted or () if number > len(stages)]
     if missing:
-        listed = ", ".join(
-            f"{s.number} ({s.module}, {s.channels} channels)" for s in stages
-        )
+        listed = ", ".join(f"{s.number} ({s.module}, {s.channels} channels)" for s in stages)
         msg = (
             f"model.image.attention.stages: image encoder {name!r} has no stage "
             f"{' and '.join(map(str, missing))}. It has {listed}"
@@ -168,5 +169,8 @@ def _stem(body: Any) -> set[str]:
 def _holders(paths: set[str]) -> set[str]:
     """Return modules and all that hold them."""
     return {
-        ".".join(parts[:k]) for path in paths for parts in [path.split(".")] for k in range(1, len(parts) + 1)
+        ".".join(parts[:k])
+        for path in paths
+        for parts in [path.split(".")]
+        for k in range(1, len(parts) + 1)
     }
