@@ -60,7 +60,11 @@ def import_makers() -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     def given(options: dict[str, str]) -> list[str]:
-        return [flag for name, flag in options.items() if getattr(arguments, name)]
+        return [
+            flag
+            for name, flag in options.items()
+            if getattr(arguments, name) is not None and getattr(arguments, name) is not False
+        ]
 
     if arguments.kind != "image" or arguments.markdown:
         wrong = given(_FILTERS | _SIZES) + ([arguments.name] if arguments.name else [])
@@ -155,7 +159,7 @@ def mark(commercial: str) -> str:
 
 
 def _filtered(arguments: argparse.Namespace) -> bool:
-    return any(getattr(arguments, name) for name in _FILTERS)
+    return arguments.commercial or (arguments.family, arguments.max_parameters) != (None, None)
 
 
 def _encoder(arguments: argparse.Namespace) -> Outcome:

@@ -128,9 +128,9 @@ def contract_of(kinds: dict[str, type[spec.Spec]]) -> Docstring:
 
 
 def parse(docstring: str) -> Docstring:
-    """Take a docstring apart.
+    r"""Take a docstring apart.
 
-    >>> parse("One line.\\n\\nArgs:\\n    x: A number\\n        of things.").sections
+    >>> parse("One line.\n\nArgs:\n    x: A number\n        of things.").sections
     {'Args': (('x', 'A number of things.'),)}
     """
     paragraphs: list[list[str]] = [[]]

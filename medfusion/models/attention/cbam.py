@@ -37,12 +37,12 @@ class CBAM(AttentionBlock):
     def __init__(self, settings: spec.CBAM, *, channels: int) -> None:
         super().__init__()
         hidden = max(1, channels // settings.reduction)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
-        )
+        last = nn.Linear(hidden, channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), last)
         self.place = nn.Conv2d(2, 1, settings.kernel, padding=settings.kernel // 2)
-        nn.init.constant_(self.mlp[2].bias, OPENNESS / 2)  # it is added twice
-        nn.init.constant_(self.place.bias, OPENNESS)  # type: ignore[arg-type]
+        nn.init.constant_(last.bias, OPENNESS / 2)  # it is added twice
+        if self.place.bias is not None:
+            nn.init.constant_(self.place.bias, OPENNESS)
 
     def forward(self, x: Tensor) -> Attended:
         """Weigh a map; see `AttentionBlock.forward`."""

@@ -96,10 +96,12 @@ def near_sizes(name: str, channels: int, size: tuple[int, int]) -> list[tuple[in
 @torch.no_grad()
 def _serves(name: str, channels: int, size: tuple[int, int]) -> bool:
     config = get_pretrained_cfg(name)
-    options = {"img_size": size} if config is not None and config.fixed_input_size else {}
+    options: dict[str, Any] = {}
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = size
     try:
         with torch.device("meta"):
-            body = timm.create_model(name, num_classes=0, in_chans=channels, **options).eval()
+            body: Any = timm.create_model(name, num_classes=0, in_chans=channels, **options).eval()
             _check_patches(body, name, [size])
             body.forward_head(body.forward_features(torch.zeros(1, channels, *size)))
     except (*REFUSALS, InputError):

@@ -60,11 +60,11 @@ def measure(model: nn.Module, forward: Callable[[Tensor], Any], images: Tensor) 
     return Cost(meter.operations // 2, meter.peak, kept.bytes)
 
 
-class _Meter(TorchDispatchMode):
+class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count operations, and follow the storages that they make until they are let go."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.now = self.peak = 0
         self._known: set[int] = set()
 

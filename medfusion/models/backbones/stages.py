@@ -78,14 +78,15 @@ def map_stages(body: Any, images: Tensor) -> list[Stage]:
     seen: dict[str, list[Any]] = {name: [] for name in names}
     used: list[str] = []  # modules with parameters of their own, as they are called
     before: dict[str, set[str]] = {}
-    handles = []
-    for name, module in modules.items():
-        if next(module.parameters(recurse=False), None) is not None:
-            handles.append(module.register_forward_hook(_noting(used, name)))
-    for name in names:
-        handles.append(
-            modules[name].register_forward_hook(_keeping(seen[name], before, used, name))
-        )
+    handles = [
+        module.register_forward_hook(_noting(used, name))
+        for name, module in modules.items()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
+    handles += [
+        modules[name].register_forward_hook(_keeping(seen[name], before, used, name))
+        for name in names
+    ]
     try:
         body.forward_features(images)
     finally:

@@ -21,7 +21,8 @@ from medfusion.models.backbones.stage_attention import StageAttention
 from medfusion.models.backbones.stages import check_stages, map_stages
 from medfusion.models.backbones.weights import load_weights
 from medfusion.models.features import Width
-from medfusion.registry import register
+from medfusion.registry import kind_of, register
+from medfusion.spec.attention import AttentionSpec
 
 
 class ImageFeatures(NamedTuple):
@@ -96,7 +97,7 @@ class TimmEncoder(nn.Module):
         self.notes: tuple[str, ...] = ()
         self.attention: Any = None
         if settings.attention is not None:
-            self._insert(settings, channels, sizes[0])
+            self._insert(settings.attention, channels, sizes[0])
         self.dropout = nn.Dropout(settings.drop_rate)
         self.channels_last = False
         self._grids: dict[tuple[int, int], tuple[int, int]] = {}
@@ -172,20 +173,19 @@ class TimmEncoder(nn.Module):
             rest_frozen(self.body)
         return self
 
-    def _insert(self, settings: spec.TimmEncoder, channels: int, size: tuple[int, int]) -> None:
-        """Put attention blocks behind the stages that the spec names."""
+    def _insert(self, kind: AttentionSpec, channels: int, size: tuple[int, int]) -> None:
+        """Put attention blocks behind the stages that their spec names."""
         device = next(self.body.parameters()).device
         self.body.eval()
         try:
             found = map_stages(self.body, torch.zeros(1, channels, *size, device=device))
         except REFUSALS as error:
             raise refused(self.name, channels, size, error) from None
-        kind = settings.attention
         chosen = check_stages(self.name, found, kind.stages)
         self.attention = StageAttention(kind, self.body, chosen)
         self.notes = tuple(
             f"stage {stage.number} of {self.name} has attention of its own "
-            f"({', '.join(stage.own)}); the {kind.kind} block comes behind it in addition"
+            f"({', '.join(stage.own)}); the {kind_of(type(kind))} block comes behind it in addition"
             for stage in chosen
             if stage.own
         )
@@ -238,9 +238,13 @@ class TimmEncoder(nn.Module):
             shape = raw.shape[1:3] if self.body_is_nhwc else raw.shape[2:]
             return shape[0], shape[1]
         if isinstance(raw, Tensor) and raw.ndim == 3:
-            # Tokens say neither where the image's begin nor how many are in a row.
+            # Tokens say neither where the image's begin nor how many are in a row. Where all blocks
+            # have the same grid, the first one tells.
+            info = getattr(self.body, "feature_info", None) or []
+            reductions = {level["reduction"] for level in getattr(info, "info", info)}
+            asked = {"indices": [0], "stop_early": True} if len(reductions) == 1 else {"indices": 1}
             shaped = self.body.forward_intermediates(
-                images, indices=1, output_fmt="NCHW", intermediates_only=True
+                images, output_fmt="NCHW", intermediates_only=True, **asked
             )[-1]
             height, width = shaped.shape[2:]
             if raw.shape[1] >= height * width:
