@@ -5,6 +5,7 @@ All strings here are plain text; whoever renders them escapes them.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -101,6 +102,36 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Picture:
+    """An image with a line below it.
+
+    Attributes:
+        png: Content of a PNG file.
+        title: The line.
+        alt: What it shows, for those who cannot see it.
+    """
+
+    png: bytes
+    title: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side with one caption."""
+
+    kind: ClassVar[str] = "gallery"
+    name: str
+    caption: str
+    pictures: Sequence[Picture]
+
+
+@dataclasses.dataclass(frozen=True)
 class Paragraph:
     """Running text."""
 
@@ -182,7 +213,7 @@ class KeyNumber:
     value: float | None = None
 
 
-Block = Table | Figure | Paragraph | Missing | Findings | Flow | Listing | Facts
+Block = Table | Figure | Gallery | Paragraph | Missing | Findings | Flow | Listing | Facts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +237,7 @@ class Document:
         alert: What the reader must know before anything else, such as a failed run.
         numbers: Numbers to read first.
         sections: The parts, in order.
+        kind: What it is a report of.
     """
 
     title: str
@@ -215,3 +247,4 @@ class Document:
     alert: str
     numbers: Sequence[KeyNumber]
     sections: Sequence[Section]
+    kind: str = "Model report"

@@ -210,7 +210,7 @@ def test_the_mean_of_views_is_of_those_present():
     model.fusion.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]["image"]))
     model(**batch)
     front, side = (model.image(image) for image in batch["images"].values())
-    vector, tokens, mask = seen[0]
+    vector, tokens, mask, _ = seen[0]
     torch.testing.assert_close(vector[0], (front.vector[0] + side.vector[0]) / 2)
     torch.testing.assert_close(vector[2], front.vector[2])
     torch.testing.assert_close(vector[4], side.vector[4])
