@@ -126,9 +126,9 @@ class MultimodalModel(nn.Module):
         self.fusion = create(settings.fusion, widths=widths)
         needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
         if segmented is not None:
-            channels, *size = views[segmented]
-            self._pyramid = Pyramid(self.image, channels, (size[0], size[1]))
-            needs |= {"levels": self._pyramid.levels, "size": (size[0], size[1])}
+            planes, height, width = views[segmented]
+            self._pyramid = Pyramid(self.image, planes, (height, width))
+            needs |= {"levels": self._pyramid.levels, "size": (height, width)}
         self.head = create(settings.head, **needs)
         if extension is not None:
             self.head = nn.Sequential(self.head, extension)
