@@ -51,6 +51,8 @@ const NAMES: Record<string, string> = {
   average_precision: "Average precision",
   brier: "Brier score",
   f1: "F1",
+  hd95: "HD95",
+  iou: "IoU",
   mae: "MAE",
   mse: "MSE",
   npv: "NPV",
