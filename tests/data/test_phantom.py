@@ -89,7 +89,9 @@ def test_a_crossed_label_tells_nothing_from_either_side(prevalence):
     rng = np.random.default_rng(0)
     n = 1_000_000
     u = rng.standard_normal(n)
-    v = table_signal(rng.standard_normal(n), rng.standard_normal(n), rng.choice(4, n, p=STAGE_SHARES))
+    v = table_signal(
+        rng.standard_normal(n), rng.standard_normal(n), rng.choice(4, n, p=STAGE_SHARES)
+    )
     chance = logistic(truth.log_odds(u, v))
     assert chance.mean() == pytest.approx(prevalence, abs=0.001)
     assert expected_auc(chance) == pytest.approx(both, abs=1e-3)

@@ -22,7 +22,9 @@ def make_experiment(tmp_path_factory):
     def make(*changes, epochs=2, **settings):
         folder = tmp_path_factory.mktemp("phantom")
         write_phantom(folder, size=32, noise=0.02, **settings)
-        training = f"training={{epochs: {epochs}, threads: 1, optimizer: {{kind: adamw, lr: 0.01}}}}"
+        training = (
+            f"training={{epochs: {epochs}, threads: 1, optimizer: {{kind: adamw, lr: 0.01}}}}"
+        )
         experiment = Experiment.from_yaml(folder / "experiment.yaml")
         return override.apply(experiment, [*QUICK, training, *changes])
 
@@ -49,6 +51,4 @@ def small(make_experiment, compared):
         "data.images.image_2.augmentation=null", subjects=150, seed=4, views=2,
         missing_images=0.2, missing_table=0.15, epochs=1,
     )  # fmt: skip
-    return compared(
-        experiment, fusions=("gated", "concatenate"), folds=3, complete_rows=True
-    )
+    return compared(experiment, fusions=("gated", "concatenate"), folds=3, complete_rows=True)

@@ -26,9 +26,7 @@ def test_all_candidates_learn_from_identical_grouped_folds(small):
     runs, tested = small.runs, []
     assert len(runs) == 15
     for fold in range(3):
-        sides = [
-            {row["id"]: row["split"] for row in runs[name, fold].split} for name in NETWORKS
-        ]
+        sides = [{row["id"]: row["split"] for row in runs[name, fold].split} for name in NETWORKS]
         assert all(side == sides[0] for side in sides)
         complete = {row["id"]: row["split"] for row in runs["complete-rows", fold].split}
         assert complete.items() <= sides[0].items()
@@ -93,7 +91,9 @@ def test_rivals_learn_from_the_same_rows_as_the_network(small):
         for penalty in PENALTIES
     ]
     losses = [
-        -np.log(model.predict_proba(table.linear[val])[np.arange(len(val)), cohort.target[val]]).mean()
+        -np.log(
+            model.predict_proba(table.linear[val])[np.arange(len(val)), cohort.target[val]]
+        ).mean()
         for model in models
     ]
     expected = models[int(np.argmin(losses))].predict_proba(table.linear)[:, 1]
@@ -201,7 +201,9 @@ def test_other_targets(make_experiment, compared, tmp_path, kind):
         label = found["logistic"]["label"]
         assert label == "Linear regression (table)"
         for gain in results["gains"]:  # positive where the first has the smaller error
-            difference = found[gain["second"]]["test"]["value"] - found[gain["first"]]["test"]["value"]
+            difference = (
+                found[gain["second"]]["test"]["value"] - found[gain["first"]]["test"]["value"]
+            )
             assert gain["value"] == pytest.approx(difference, abs=1e-9)
         reference = results["chosen_on_validation"]["reference"]
         assert results["smallest_gain"] == pytest.approx(0.01 * found[reference]["test"]["value"])
@@ -274,7 +276,7 @@ def test_from_python_it_runs_in_a_process_of_its_own(make_experiment, tmp_path):
         mf.Comparison(tmp_path)
 
 
-def test_a_segmentation_is_refused(make_experiment):
+def test_a_segmentation_is_refused():
     from medfusion.modalities.candidates import candidates_of
 
     class Target:
