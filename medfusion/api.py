@@ -73,8 +73,12 @@ class Run(RunFolder):
 
         return write_report(self, Path(path))
 
-    def predict(self, table: str | Path) -> Any:
+    def predict(self, table: str | Path, masks: str | Path | None = None) -> Any:
         """Return the predictions for a table as a DataFrame: id and prob_<class> or value.
+
+        Args:
+            table: The table.
+            masks: Folder for the predicted masks of a segmentation, one PNG a row.
 
         Raises:
             RunError: The run has no trained weights yet.
@@ -82,7 +86,7 @@ class Run(RunFolder):
         """
         from medfusion.training.prediction import predict, prediction_frame
 
-        return prediction_frame(*predict(self, table))
+        return prediction_frame(*predict(self, table, None if masks is None else Path(masks)))
 
     def _ipython_display_(self) -> None:
         cell = _cell()

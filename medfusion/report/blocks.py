@@ -5,6 +5,7 @@ All strings here are plain text; whoever renders them escapes them.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -103,6 +104,36 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Picture:
+    """An image with a line below it.
+
+    Attributes:
+        png: Content of a PNG file.
+        title: The line.
+        alt: What it shows, for those who cannot see it.
+    """
+
+    png: bytes
+    title: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side with one caption."""
+
+    kind: ClassVar[str] = "gallery"
+    name: str
+    caption: str
+    pictures: Sequence[Picture]
+
+
+@dataclasses.dataclass(frozen=True)
 class Paragraph:
     """Running text."""
 
@@ -184,7 +215,7 @@ class KeyNumber:
     value: float | None = None
 
 
-Block = Table | Figure | Paragraph | Missing | Findings | Flow | Listing | Facts
+Block = Table | Figure | Gallery | Paragraph | Missing | Findings | Flow | Listing | Facts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from medfusion.data import Cohort, read_image
-from medfusion.data.phantom import png, scene, write_phantom
+from medfusion.data import Cohort, png, read_image, scene, write_phantom
 from medfusion.data.phantom.truth import (
     STAGE_SHARES,
     STAGE_WEIGHT,

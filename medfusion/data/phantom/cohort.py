@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data import split
-from medfusion.data.phantom import png, scene
+from medfusion.data import png, split
+from medfusion.data.phantom import scene
 from medfusion.data.phantom.truth import STAGE_SHARES, STAGES, STRENGTH, Truth, table_signal
 from medfusion.errors import StorageError
 from medfusion.spec import text
