@@ -276,7 +276,7 @@ def test_from_python_it_runs_in_a_process_of_its_own(make_experiment, tmp_path):
         mf.Comparison(tmp_path)
 
 
-def test_a_segmentation_is_refused(make_experiment):
+def test_a_segmentation_is_refused():
     from medfusion.modalities.candidates import candidates_of
 
     class Target:
