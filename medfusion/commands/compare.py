@@ -20,10 +20,15 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     Raises:
         InputError: Fewer than two runs, or runs that cannot be compared.
     """
-    if len(arguments.runs) < 2:
-        msg = "give two runs or more to compare"
+    if arguments.modalities is not None:
+        from medfusion.commands import compare_modalities
+
+        return compare_modalities.execute(arguments)
+    _refuse_options(arguments)
+    if len(arguments.compared) < 2:
+        msg = "give two runs or more to compare (RUN RUN ...), or --modalities EXPERIMENT.yaml"
         raise InputError(msg)
-    runs = [RunFolder(path) for path in arguments.runs]
+    runs = [RunFolder(path) for path in arguments.compared]
     kinds = {run.experiment.data.target.kind for run in runs}
     if len(kinds) > 1:
         msg = f"these runs predict different kinds of targets: {', '.join(sorted(kinds))}"
@@ -49,6 +54,26 @@ def execute(arguments: argparse.Namespace) -> Outcome:
             "differences": differences,
         },
     )
+
+
+def _refuse_options(arguments: argparse.Namespace) -> None:
+    """Refuse what would be ignored without --modalities."""
+    given = {
+        "--fusions": arguments.fusions,
+        "--folds": arguments.folds,
+        "--own-split": arguments.own_split,
+        "--smallest-gain": arguments.smallest_gain,
+        "--complete-rows": arguments.complete_rows,
+        "--no-rivals": arguments.no_rivals,
+        "--out": arguments.out,
+        "--detach": arguments.detach,
+        "--set": arguments.changes,
+        "--skip-unreadable": arguments.skip_unreadable,
+    }
+    unused = [name for name, value in given.items() if value not in (None, False, [])]
+    if unused:
+        msg = f"{', '.join(unused)}: only with --modalities EXPERIMENT.yaml"
+        raise InputError(msg)
 
 
 def _metrics(run: RunFolder, split: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from medfusion import _rust
 from medfusion.data.cache import Cache
 from medfusion.data.images import describe
-from medfusion.data.samples import ImageSamples
+from medfusion.data.instances import InstanceSamples, view_samples
 from medfusion.data.table import Table
 from medfusion.data.wording import in_order
 from medfusion.errors import ImageReadError
-from medfusion.spec.data import Data, View
+from medfusion.spec.data import Data, Slices, View
 
 MISSING_CODE = 0
 UNSEEN_CODE = 1
@@ -29,6 +30,8 @@ FIRST_CODE = 2
 
 STATISTICS_IMAGES = 512
 """Training images per view that mean and standard deviation are worked out from, at most."""
+STATISTICS_VOLUMES = 64
+"""Likewise of volumes; of each the slices count that a model sees outside training."""
 
 _VERSION = 2
 _DECODED_AT_ONCE = 32
@@ -77,6 +80,7 @@ class Preprocessing:
         train: NDArray[np.int64],
         classes: tuple[str, ...],
         cache: Cache | None = None,
+        bags: Mapping[str, Sequence[tuple[str, ...]]] = MappingProxyType({}),
         bins: int = 0,
     ) -> Self:
         """Fit on the training rows.
@@ -88,6 +92,7 @@ class Preprocessing:
             train: int64, the training rows; no other row is looked at.
             classes: Classes of the target in order.
             cache: Where decoded images are kept.
+            bags: The files of each row, by view that is a bag.
             bins: Bins per numeric column, at most; 0 fits none.
 
         Raises:
@@ -112,10 +117,14 @@ class Preprocessing:
             cells = table.text(name)
             seen = {cell for row in train if (cell := cells[row]) is not None}
             categories[name] = tuple(in_order(seen))
-        statistics = {
-            name: _image_statistics(view, [image_paths[name][row] for row in train], cache)
-            for name, view in data.images.items()
-        }
+        statistics = {}
+        for name, view in data.images.items():
+            if name in bags:
+                files = [path for row in train for path in bags[name][row]]
+            else:
+                given = image_paths[name]
+                files = [path for row in train if (path := given[row]) is not None]
+            statistics[name] = _image_statistics(view, files, cache)
         return cls(
             medians,
             means,
@@ -247,31 +256,39 @@ def _apart(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _image_statistics(
-    view: View, paths: Sequence[str | None], cache: Cache | None
+    view: View, there: Sequence[str], cache: Cache | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if view.mean is not None and view.std is not None:
         return view.mean, view.std
-    there = [path for path in paths if path is not None]
     if not there:
         return (_UNKNOWN_MEAN,) * view.channels, (_UNKNOWN_STD,) * view.channels
-    if len(there) > STATISTICS_IMAGES:
-        chosen = np.linspace(0, len(there) - 1, STATISTICS_IMAGES).astype(int)
+    slices = isinstance(view.instances, Slices)
+    most = STATISTICS_VOLUMES if slices else STATISTICS_IMAGES
+    at_once = 1 if slices else _DECODED_AT_ONCE
+    if len(there) > most:
+        chosen = np.linspace(0, len(there) - 1, most).astype(int)
         there = [there[index] for index in chosen]
-    buffer = np.empty((_DECODED_AT_ONCE, view.channels, *view.size), dtype=np.float32)
+    samples = view_samples(view, cache, 0)
     total = np.zeros(view.channels)
     squares = np.zeros(view.channels)
-    samples = ImageSamples(view.size, view.channels, cache, 0, view.transforms)
+    images = 0
     nought, one = [0.0] * view.channels, [1.0] * view.channels
-    for start in range(0, len(there), _DECODED_AT_ONCE):
-        batch = there[start : start + _DECODED_AT_ONCE]
-        pixels = buffer[: len(batch)]
-        found, failures = samples.fetch(batch)
+    for start in range(0, len(there), at_once):
+        batch = there[start : start + at_once]
+        if slices:
+            instances, failures = InstanceSamples(view, samples).fetch([(batch[0],)], [0])
+            fetched = instances[0]
+        else:
+            fetched, failures = samples.fetch(batch)
         if failures:
             raise ImageReadError(describe(failures))
+        found = [image for image in fetched if image is not None]
+        pixels = np.empty((len(found), view.channels, *view.size), dtype=np.float32)
         _rust.normalise_samples(found, pixels, nought, one)
         total += pixels.sum(axis=(0, 2, 3), dtype=np.float64)
         squares += np.square(pixels).sum(axis=(0, 2, 3), dtype=np.float64)
-    count = len(there) * view.size[0] * view.size[1]
+        images += len(found)
+    count = images * view.size[0] * view.size[1]
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0)
     std = np.maximum(np.sqrt(variance), _SMALLEST_STD)  # one flat grey must not divide by zero

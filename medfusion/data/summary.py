@@ -96,7 +96,7 @@ def _target(
         return _survival(known), {spec.event: len(target) - len(known)}
     for part in outcomes(spec, classes, target):
         unknown[part.name] = len(target) - len(part.values)
-        if part.kind == "multilabel":
+        if part.kind in ("multilabel", "segmentation"):
             found[part.name] = int((part.values == 1).sum())
         elif part.classes:
             counts = np.bincount(part.values, minlength=len(part.classes)).tolist()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
-from medfusion.evaluation import binary, multiclass, multilabel, ordinal, regression
+from medfusion.evaluation import binary, multiclass, multilabel, ordinal, pixels, regression
 from medfusion.evaluation.follow_up import FollowUp
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Sample, check
@@ -132,6 +132,7 @@ _ENTRIES = {
     "multilabel": multilabel.entries,
     "ordinal": ordinal.entries,
     "regression": regression.entries,
+    "segmentation": pixels.entries,
     "survival": survival.entries,
 }
 """The metrics of every kind that needs no operating point."""

@@ -55,8 +55,20 @@ class Layout(ABC):
             ValueError: A cell is no number.
         """
         names = self.columns(header)
-        cells = [[float(row[name]) for name in names] for row in rows]
+        cells = [[self.number(row[name]) for name in names] for row in rows]
         return np.array(cells, dtype=np.float64).reshape(len(rows), len(names))
+
+    def number(self, cell: str) -> float:
+        """Return the number in a cell of a prediction.
+
+        Raises:
+            ValueError: It holds none.
+        """
+        return float(cell)
+
+    def whole(self, row: Mapping[str, str], header: Sequence[str]) -> bool:
+        """Return whether a row's predictions are finite where they must be."""
+        return bool(np.isfinite(self.predictions([row], header)).all())
 
 
 class ClassLayout(Layout):
@@ -306,12 +318,56 @@ def _narrow(form: Layout, values: NDArray[Any]) -> NDArray[Any]:
     return values[:, 0].astype(np.int64) if isinstance(form, ClassLayout) else values[:, 0]
 
 
+class PixelLayout(Layout):
+    """`target` is the pixels of the regions of the reference, `target_<class>` those of each class.
+
+    A prediction has, for each class but the background, the pixels `area_<class>`, how many of them
+    `overlap_<class>` the reference, the distance `hd95_<class>`, empty where there is none, and for
+    readers, who may also work it out, `dice_<class>`.
+    """
+
+    def classes(self, header: Sequence[str]) -> tuple[str, ...]:
+        """Return the classes that have pixels in the reference."""
+        return tuple(name.removeprefix("target_") for name in header if name.startswith("target_"))
+
+    def columns(self, header: Sequence[str]) -> list[str]:
+        """Return area, overlap and distance of each class but the first."""
+        return [name for name in header if name.startswith(("area_", "overlap_", "hd95_"))]
+
+    def targets(self, classes: Sequence[str]) -> list[str]:
+        """Return the column of all regions and those of the classes."""
+        return ["target", *(f"target_{name}" for name in classes)]
+
+    def write(self, target: NDArray[Any], classes: Sequence[str]) -> dict[str, list[str]]:
+        """Return the pixels of each class, of [n, K]."""
+        columns = {"target": [str(count) for count in target[:, 1:].sum(axis=1)]}
+        return columns | {
+            f"target_{name}": [str(count) for count in target[:, place]]
+            for place, name in enumerate(classes)
+        }
+
+    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> NDArray[np.int64]:
+        """Return the pixels of each class, int64 [n, K]."""
+        cells = [[int(row[f"target_{name}"]) for name in classes] for row in rows]
+        return np.array(cells, dtype=np.int64).reshape(len(rows), len(classes))
+
+    def number(self, cell: str) -> float:
+        """Return the number; NaN of an empty cell, a distance that there is not."""
+        return float(cell) if cell else float("nan")
+
+    def whole(self, row: Mapping[str, str], header: Sequence[str]) -> bool:
+        """Return whether all but the distances are finite."""
+        found = self.predictions([row], header)
+        return bool(np.isfinite(np.delete(found, slice(2, None, 3), axis=1)).all())
+
+
 _LAYOUTS: dict[str, Layout] = {
     "binary": ClassLayout(),
     "multiclass": ClassLayout(),
     "multilabel": LabelLayout(),
     "ordinal": ClassLayout(),
     "regression": NumberLayout(),
+    "segmentation": PixelLayout(),
     "survival": TimeLayout(),
 }
 

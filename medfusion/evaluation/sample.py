@@ -27,10 +27,11 @@ class Sample:
 
     Attributes:
         kind: Kind of the target.
-        target: Class index int64 [n], value float64 [n], time and event float64 [n, 2], or labels
-            0 and 1 with NaN where unknown float64 [n, L].
+        target: Class index int64 [n], value float64 [n], time and event float64 [n, 2], labels
+            0 and 1 with NaN where unknown float64 [n, L], or the pixels of each class int64 [n, K].
         prediction: Probability of the second class [n], of each class or label [n, K], value [n],
-            or risk and survival at each time [n, 1 + T].
+            risk and survival at each time [n, 1 + T], or the scores of each class of pixels, see
+            `medfusion.evaluation.pixels`.
         classes: Names in the order of the probabilities; empty for regression.
         group: Number of each case's group, 0 .. groups - 1, int64 [n].
         groups: How many groups there are.
@@ -96,6 +97,8 @@ def check(
     if kind not in _CHECKS:
         raise InputError(unknown("target kind", kind, _CHECKS))
     truth = _numbers(target, "target", gaps=kind == "multilabel")
+    if kind == "segmentation":
+        return _pixels(truth, prediction, tuple(classes), groups)
     predicted = _numbers(prediction, "prediction")
     if len(predicted) != len(truth):
         msg = f"prediction: {len(predicted)} cases, but target has {len(truth)}"
@@ -131,6 +134,34 @@ def _class(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]
         )
         raise InputError(msg)
     return index, predicted, names
+
+
+def _pixels(
+    truth: Floats,
+    prediction: npt.ArrayLike,
+    classes: tuple[str, ...],
+    groups: Iterable[Hashable] | None,
+) -> Sample:
+    # A distance is NaN where there is none; everything else is a number of pixels.
+    predicted = np.asarray(prediction, dtype=np.float64)
+    count = truth.shape[1] if truth.ndim == 2 else 0
+    names = classes or tuple(str(k) for k in range(count))
+    if count < 2 or len(names) != count:
+        msg = f"target: the pixels of each of two or more classes are needed, got {truth.shape}"
+        raise InputError(msg)
+    _shape(predicted, (len(truth), 3 * (count - 1)))
+    counts = np.delete(predicted, slice(2, None, 3), axis=1)
+    if (counts < 0).any() or not np.isfinite(counts).all() or (truth < 0).any():
+        msg = "prediction and target: numbers of pixels of 0 or more are needed"
+        raise InputError(msg)
+    overlap = predicted[:, 1::3]
+    if (overlap > np.minimum(predicted[:, ::3], truth[:, 1:])).any():
+        msg = (
+            "prediction: an overlap is larger than a region; were both counted on the same images?"
+        )
+        raise InputError(msg)
+    group, number = group_index(groups, len(truth))
+    return Sample("segmentation", truth.astype(np.int64), predicted, names, group, number)
 
 
 def _time(kind: str, truth: Floats, predicted: Floats, classes: tuple[str, ...]) -> _Checked:
@@ -195,6 +226,7 @@ _CHECKS = {
     "multilabel": _label,
     "ordinal": _class,
     "regression": _value,
+    "segmentation": _value,
     "survival": _time,
 }
 """What targets and predictions of each kind must be."""

@@ -130,6 +130,8 @@ def _target_columns(cohort: CohortFacts) -> list[str]:
         return ["Events, n (%)", f"Median follow-up{unit}", f"Range of times{unit}"]
     if target.kind == "multilabel":
         return [f"{name}, n (% of known)" for name in _classes(cohort)]
+    if target.kind == "segmentation":
+        return [f"Images with {name}, n (%)" for name in _classes(cohort)]
     return [f"{target.column} = {name}, n (%)" for name in _classes(cohort)]
 
 
@@ -159,6 +161,8 @@ def _follow_up(split: SplitFacts, cohort: CohortFacts, *, unit: bool = True) -> 
 
 
 def _classes(cohort: CohortFacts) -> list[str]:
+    if cohort.target.kind == "segmentation":
+        return list(cohort.target.classes or ())[1:]
     return list(cohort.target.classes or dict.fromkeys(n for s in cohort.splits for n in s.target))
 
 

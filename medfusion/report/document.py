@@ -18,6 +18,7 @@ from medfusion.report import (
     operating_points,
     provenance,
     risk_groups,
+    segmentation,
     summary,
     survival,
     survival_calibration,
@@ -56,6 +57,7 @@ _RESULTS: dict[str, tuple[Maker, ...]] = {
         calibration.section,
     ),
     "regression": (metric_table.section, agreement.section),
+    "segmentation": (metric_table.section, segmentation.section),
     "survival": (
         metric_table.section,
         survival.section,

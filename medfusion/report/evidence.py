@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medfusion.errors import RunError
 from medfusion.evaluation.layout import LabelLayout, Layout, TaskLayout, layout_of
+from medfusion.report.examples import Example, read_examples
 from medfusion.runs import History, RunFolder, Status
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
@@ -153,10 +154,10 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), or time and
-            event `[n, 2]`.
-        output: Probability of each class `[n, K]`, the predicted number `[n]`, or risk and survival
-            `[n, 1 + T]`.
+        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), time and
+            event `[n, 2]`, or the pixels of each class `[n, K]`.
+        output: Probability of each class `[n, K]`, the predicted number `[n]`, risk and survival
+            `[n, 1 + T]`, or area, overlap and distance of each class of pixels `[n, 3 (K - 1)]`.
         columns: Names of what was predicted.
     """
 
@@ -189,6 +190,7 @@ class Evidence:
     Attributes:
         classes: Names of the classes in the order of the probabilities; empty for a regression.
         best: The epoch event whose weights are the best ones.
+        examples: Cases of a segmentation, drawn.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Evidence:
     classes: tuple[str, ...]
     history: History
     best: Mapping[str, Any] | None
+    examples: tuple[Example, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -335,6 +338,7 @@ def gather(run: RunFolder) -> Evidence:
         classes=classes,
         history=history,
         best=next((event for event in reversed(history.epochs) if event.get("best")), None),
+        examples=read_examples(run.path),
     )
 
 
@@ -375,8 +379,7 @@ def _predictions(
     for line, cells in enumerate(rows, start=2):
         row = dict(zip(header, cells, strict=False))
         try:
-            sound = np.isfinite(form.predictions([row], header)).all()
-            sound &= form.sound(form.read([row], classes))
+            sound = form.whole(row, header) and form.sound(form.read([row], classes))
         except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
             raise RunError(msg) from None

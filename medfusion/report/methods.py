@@ -6,7 +6,8 @@ from medfusion.report.blocks import Block, Paragraph, Section
 from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
-from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
+from medfusion.spec.aggregator import Views
+from medfusion.spec.data import Bag, ColumnSplit, GroupedKFoldSplit, Slices, View
 from medfusion.spec.fusion import CrossAttentionFusion
 from medfusion.spec.loss import PerTaskLoss
 from medfusion.spec.table_encoder import (
@@ -15,7 +16,7 @@ from medfusion.spec.table_encoder import (
     TableEncoder,
     TabMEncoder,
 )
-from medfusion.spec.target import MultitaskTarget, SurvivalTarget
+from medfusion.spec.target import MultitaskTarget, SegmentationTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
 NOT_CLINICAL = (
@@ -59,9 +60,8 @@ def _data(evidence: Evidence) -> list[str]:
     said.append(_outcome(evidence))
     inputs = []
     for name, view in data.images.items():
-        kind = "grey" if view.channels == 1 else "RGB"
         inputs.append(
-            f"{kind} images ({name}), resized to {view.size[0]} \N{MULTIPLICATION SIGN} {view.size[1]} pixels"
+            f"{_pictures(view)} ({name}), resized to {view.size[0]} \N{MULTIPLICATION SIGN} {view.size[1]} pixels"
         )
     if data.numeric:
         inputs.append(_columns("numeric", data.numeric))
@@ -87,6 +87,21 @@ def _data(evidence: Evidence) -> list[str]:
     return [*said, ""]
 
 
+def _pictures(view: View) -> str:
+    kind = "grey" if view.channels == 1 else "RGB"
+    if isinstance(view.instances, Slices):
+        several = f"up to {counted(view.instances.count, 'slice')} of a volume"
+        return f"{several}, each with its neighbours" if view.instances.neighbours else several
+    if isinstance(view.instances, Bag):
+        return f"bags of up to {counted(view.instances.most, f'{kind} image')}"
+    return f"{kind} images"
+
+
+def _joined(views: Views) -> str:
+    known = {"mean": "their mean", "max": "their maximum", "top-mean": "the mean of the largest"}
+    return known.get(views.kind, f"{views.kind} aggregation")
+
+
 def _outcome(evidence: Evidence) -> str:
     target = evidence.experiment.data.target
     named = listed(list(target.columns))
@@ -104,6 +119,14 @@ def _outcome(evidence: Evidence) -> str:
         return (
             f"One model learnt {counted(len(own), 'task')}; the weights of their losses were {how}, "
             f"and rows that lack the outcome of a task took no part in it. {' '.join(own)}"
+        )
+    if isinstance(target, SegmentationTarget):
+        size = evidence.experiment.data.images[evidence.experiment.data.segmented or ""].size
+        ignored = ", pixels marked as unknown left out" if target.ignore is not None else ""
+        return (
+            f"The outcome was the class of each pixel ({listed(list(target.classes))}) as drawn in "
+            f"the masks of {target.column}, compared at {size[0]} \N{MULTIPLICATION SIGN} "
+            f"{size[1]} pixels{ignored}."
         )
     what = {
         "multilabel": f"The outcomes were the labels {named}, unknown ones left out",
@@ -132,8 +155,10 @@ def _model(evidence: Evidence) -> list[str]:
         name = model.image.name if model.image else "resnet18"
         began = "published weights" if model.image and model.image.pretrained else "random weights"
         said.append(f"Images were encoded by {name} (timm), starting from {began}.")
+        if any(view.instances is not None for view in data.images.values()):
+            said.append(f"The images of one view were combined by {_joined(model.instances)}.")
         if len(data.images) > 1:
-            said.append(f"Several images of a subject were combined by their {model.views.kind}.")
+            said.append(f"Several images of a subject were combined by {_joined(model.views)}.")
     if columns:
         table = model.table or MLPEncoder()
         numbers = ""
@@ -218,9 +243,9 @@ def _losses(evidence: Evidence) -> list[str]:
             for name, own in target.tasks.items()
         }
         return [f"Losses: {listed([f'{_LOSSES[k]} ({name})' for name, k in named.items() if k])}."]
-    if loss is None and target.kind != "ordinal":
+    if loss is None and target.kind not in ("ordinal", "segmentation"):
         return []
-    return [f"The loss was {_LOSSES[loss.kind if loss else 'corn']}."]
+    return [f"The loss was {_LOSSES[loss.kind if loss else _OWN_LOSS[target.kind]]}."]
 
 
 _OWN_LOSS = {
@@ -229,6 +254,7 @@ _OWN_LOSS = {
     "multilabel": "cross-entropy",
     "ordinal": "corn",
     "regression": "mse",
+    "segmentation": "dice-cross-entropy",
     "survival": "cox",
 }
 
@@ -241,8 +267,26 @@ _LOSSES = {
     "mse": "the mean squared error",
     "huber": "the Huber loss",
     "l1": "the mean absolute error",
+    "dice": "1 minus the soft Dice coefficient of each image",
+    "dice-cross-entropy": "the sum of the soft Dice loss of each image and the cross-entropy of its pixels",
     "cox": "Cox's partial likelihood",
     "discrete-time": "the likelihood of discrete hazards",
+}
+
+_MEASURED = {
+    "survival": (
+        "Discrimination was measured by the C-indices of Harrell and Uno and by the "
+        "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
+        "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
+        "inverse probability weights from the Kaplan-Meier estimate of the censoring "
+        "distribution on the training split."
+    ),
+    "segmentation": (
+        "Overlap was measured image by image and averaged: Dice and intersection over union over "
+        "the images in which a class is in the reference or the prediction (0 where only one "
+        "has it), the 95th percentile of the Hausdorff distance where both have it, area "
+        "differences relative to the reference."
+    ),
 }
 
 _NAMES = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
@@ -283,14 +327,8 @@ def _judged(evidence: Evidence) -> list[str]:
         said.append(
             f"The operating point was chosen {how} and applied to the test split as it was."
         )
-    if evidence.kind == "survival":
-        said.append(
-            "Discrimination was measured by the C-indices of Harrell and Uno and by the "
-            "cumulative/dynamic AUC over time, calibration by groups of predicted risk against "
-            "Kaplan-Meier, overall performance by the Brier score. Censoring was accounted for by "
-            "inverse probability weights from the Kaplan-Meier estimate of the censoring "
-            "distribution on the training split."
-        )
+    if evidence.kind in _MEASURED:
+        said.append(_MEASURED[evidence.kind])
     methods: dict[str, list[str]] = {}
     test = evidence.metrics.get("test") or next(iter(evidence.metrics.values()))
     for name, estimate in test.items():

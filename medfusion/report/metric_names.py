@@ -41,11 +41,16 @@ LABELS = {
     "auc_mean": "Time-dependent AUC, mean",
     "ibs": "Integrated Brier score",
     "observed_expected": "Observed / expected",
+    "dice": "Dice",
+    "iou": "Intersection over union",
+    "hd95": "Hausdorff distance (95 %)",
+    "area_difference": "Relative area difference",
+    "area_error": "Relative area error",
     "loss": "Loss",
     "lr": "Learning rate",
 }
 
-IN_TARGET_UNITS = frozenset({"rmse", "mae", "bias"})
+IN_TARGET_UNITS = frozenset({"rmse", "mae", "bias", "hd95"})
 """Metrics in the unit of the target."""
 
 MACRO = frozenset({"auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1"})
@@ -57,7 +62,7 @@ _MACRO_OF = {
     "ordinal": frozenset({"auc"}),
 }
 
-_PROPER = ("Brier", "C-index", "Pearson", "R\N{SUPERSCRIPT TWO}")
+_PROPER = ("Brier", "C-index", "Dice", "Hausdorff", "Pearson", "R\N{SUPERSCRIPT TWO}")
 _OF_CLASS = re.compile(r"(?P<metric>[a-z0-9_]+)\[(?P<name>.*)\]", re.DOTALL)
 
 

@@ -18,6 +18,7 @@ _KEY = {
     "multilabel": ("auc", "auc_micro", "average_precision", "f1"),
     "ordinal": ("quadratic_kappa", "rank_mae", "accuracy", "within_one"),
     "regression": ("mae", "rmse", "r2", "bias"),
+    "segmentation": ("dice", "iou", "hd95", "area_difference"),
     "survival": ("c_index", "c_index_uno", "auc_mean", "ibs"),
 }
 

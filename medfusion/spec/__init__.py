@@ -1,15 +1,26 @@
 """The Experiment and its parts: what can be asked for, checked before anything runs."""
 
+from medfusion.spec.aggregator import AttentionViews as AttentionViews
+from medfusion.spec.aggregator import CrossViewAttention as CrossViewAttention
+from medfusion.spec.aggregator import GatedAttentionViews as GatedAttentionViews
+from medfusion.spec.aggregator import LearnedWeightViews as LearnedWeightViews
 from medfusion.spec.aggregator import MaxViews as MaxViews
 from medfusion.spec.aggregator import MeanViews as MeanViews
+from medfusion.spec.aggregator import TopMeanViews as TopMeanViews
+from medfusion.spec.aggregator import TransMILViews as TransMILViews
 from medfusion.spec.alignment import AuxiliaryHeads as AuxiliaryHeads
 from medfusion.spec.alignment import ContrastiveAlignment as ContrastiveAlignment
+from medfusion.spec.attention import CBAM as CBAM
+from medfusion.spec.attention import ECA as ECA
+from medfusion.spec.attention import SqueezeExcite as SqueezeExcite
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
+from medfusion.spec.data import Bag as Bag
 from medfusion.spec.data import ColumnSplit as ColumnSplit
 from medfusion.spec.data import Data as Data
 from medfusion.spec.data import GroupedKFoldSplit as GroupedKFoldSplit
 from medfusion.spec.data import GroupedSplit as GroupedSplit
+from medfusion.spec.data import Slices as Slices
 from medfusion.spec.data import StratifiedGroupedSplit as StratifiedGroupedSplit
 from medfusion.spec.data import View as View
 from medfusion.spec.evaluation import Evaluation as Evaluation
@@ -33,16 +44,20 @@ from medfusion.spec.fusion import ProductOfExpertsFusion as ProductOfExpertsFusi
 from medfusion.spec.fusion import TabAttentionFusion as TabAttentionFusion
 from medfusion.spec.head import LinearHead as LinearHead
 from medfusion.spec.head import MLPHead as MLPHead
+from medfusion.spec.head import SegmentationHead as SegmentationHead
 from medfusion.spec.image_encoder import TimmEncoder as TimmEncoder
 from medfusion.spec.loss import AbsoluteLoss as AbsoluteLoss
 from medfusion.spec.loss import AsymmetricLoss as AsymmetricLoss
 from medfusion.spec.loss import CoralLoss as CoralLoss
 from medfusion.spec.loss import CornLoss as CornLoss
 from medfusion.spec.loss import CrossEntropyLoss as CrossEntropyLoss
+from medfusion.spec.loss import DiceCrossEntropyLoss as DiceCrossEntropyLoss
+from medfusion.spec.loss import DiceLoss as DiceLoss
 from medfusion.spec.loss import FocalLoss as FocalLoss
 from medfusion.spec.loss import HuberLoss as HuberLoss
 from medfusion.spec.loss import PerTaskLoss as PerTaskLoss
 from medfusion.spec.loss import SquaredLoss as SquaredLoss
+from medfusion.spec.mask import MaskFiles as MaskFiles
 from medfusion.spec.metric import METRICS as METRICS
 from medfusion.spec.metric import SMALLER_IS_BETTER as SMALLER_IS_BETTER
 from medfusion.spec.metric import main_metric as main_metric
@@ -69,6 +84,7 @@ from medfusion.spec.target import MultilabelTarget as MultilabelTarget
 from medfusion.spec.target import MultitaskTarget as MultitaskTarget
 from medfusion.spec.target import OrdinalTarget as OrdinalTarget
 from medfusion.spec.target import RegressionTarget as RegressionTarget
+from medfusion.spec.target import SegmentationTarget as SegmentationTarget
 from medfusion.spec.target import SurvivalTarget as SurvivalTarget
 from medfusion.spec.training import SGD as SGD
 from medfusion.spec.training import Adam as Adam

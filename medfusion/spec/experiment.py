@@ -12,9 +12,11 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from medfusion.errors import SpecError, unknown
 from medfusion.spec import code, migration, problems, text
+from medfusion.spec.aggregator import CrossViewAttention, LearnedWeightViews
 from medfusion.spec.base import Int, Spec
-from medfusion.spec.data import Data
+from medfusion.spec.data import Bag, Data
 from medfusion.spec.evaluation import Evaluation
+from medfusion.spec.head import SegmentationHead
 from medfusion.spec.loss import PerTaskLoss, misfit
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
@@ -96,6 +98,9 @@ class Experiment(Spec):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
         if self.model.alignment is not None and not self._has_both:
             found.append("model.alignment is idle: it needs images and columns")
+        several = any(view.instances is not None for view in self.data.images.values())
+        if self.model.instances != Model().instances and not several:
+            found.append("model.instances is idle: no view has instances (slices or a bag)")
         return found
 
     @property
@@ -193,9 +198,23 @@ class Experiment(Spec):
     def __hash__(self) -> int:
         return hash(self.hash)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _head_of_pixels(cls, given: Any) -> Any:
+        """Let the head of a segmentation be the one for pixels, where none is named."""
+        if not isinstance(given, Mapping) or not _is_segmentation(given.get("data")):
+            return given
+        model = given.get("model", {})
+        if isinstance(model, Model) and "head" not in model.model_fields_set:
+            return {**given, "model": model.model_copy(update={"head": SegmentationHead()})}
+        if isinstance(model, Mapping) and "head" not in model:
+            return {**given, "model": {**model, "head": {"kind": "segmentation"}}}
+        return given
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         self._check_monitor()
+        self._check_head()
         self._check_idle_parts()
         self._check_auxiliary()
         self._check_views()
@@ -207,6 +226,21 @@ class Experiment(Spec):
             msg = "training.gradient_checkpointing is unused: there is no image encoder"
             raise ValueError(msg)
         return self
+
+    def _check_head(self) -> None:
+        pixels = isinstance(self.model.head, SegmentationHead)
+        if pixels and self.data.segmented is None:
+            msg = (
+                f"model.head: segmentation classes pixels, but the target is "
+                f"{self.data.target.kind}; leave the head out, or give a segmentation target"
+            )
+            raise ValueError(msg)
+        if not pixels and self.data.segmented is not None:
+            msg = (
+                f"model.head: {self.model.head.kind} has one answer per subject, but a segmentation "
+                "target asks for every pixel; leave the head out, or use {kind: segmentation}"
+            )
+            raise ValueError(msg)
 
     def _check_monitor(self) -> None:
         known = [f"val/{name}" for name in metric_names(self.data.target)]
@@ -276,6 +310,20 @@ class Experiment(Spec):
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
             raise ValueError(msg)
+        bags = [name for name, view in self.data.images.items() if isinstance(view.instances, Bag)]
+        aggregate = self.model.instances
+        if bags and isinstance(aggregate, LearnedWeightViews):
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places for "
+                "learned-weight: choose attention or gated-abmil"
+            )
+            raise ValueError(msg)
+        if bags and isinstance(aggregate, CrossViewAttention) and aggregate.embeddings:
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places: "
+                "set embeddings to false"
+            )
+            raise ValueError(msg)
 
 
 def _task_misfit(loss: PerTaskLoss, target: MultitaskTarget) -> str:
@@ -286,3 +334,11 @@ def _task_misfit(loss: PerTaskLoss, target: MultitaskTarget) -> str:
         if reason := misfit(own, target.tasks[name].kind, path):
             return reason
     return ""
+
+
+def _is_segmentation(data: Any) -> bool:
+    if isinstance(data, Data):
+        return data.segmented is not None
+    target = data.get("target") if isinstance(data, Mapping) else None
+    kind = target.get("kind") if isinstance(target, Mapping) else getattr(target, "kind", None)
+    return kind == "segmentation"

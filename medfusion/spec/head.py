@@ -29,5 +29,20 @@ class MLPHead(Spec):
     """Dropout after each hidden layer."""
 
 
-Head = Annotated[LinearHead | MLPHead, Field(discriminator="kind")]
+class SegmentationHead(Spec):
+    """A decoder from the encoder's maps to the class of every pixel, led by the fused features."""
+
+    family: ClassVar[str] = "head"
+    kind: Literal["segmentation"] = "segmentation"
+    width: Int = Field(16, ge=2, le=1024)
+    """Channels at the image's own size; each coarser level has twice as many."""
+    widest: Int = Field(256, ge=2, le=4096)
+    """Channels of a level at most."""
+    modulate: bool = True
+    """Scale and shift the coarsest map by the fused features, so that the table can help; without it only the image counts."""
+    dropout: Real = Field(0.0, ge=0, lt=1)
+    """Dropout of whole channels of the coarsest map."""
+
+
+Head = Annotated[LinearHead | MLPHead | SegmentationHead, Field(discriminator="kind")]
 """Heads by `kind`."""

@@ -22,7 +22,13 @@ class LossSpec(Spec):
 class CrossEntropyLoss(LossSpec):
     """Cross-entropy: minus the logarithm of the probability of what is true."""
 
-    targets: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "multilabel", "ordinal")
+    targets: ClassVar[tuple[str, ...]] = (
+        "binary",
+        "multiclass",
+        "multilabel",
+        "ordinal",
+        "segmentation",
+    )
     kind: Literal["cross-entropy"] = "cross-entropy"
     label_smoothing: Real = Field(0.0, ge=0, lt=1)
     """Share of each target spread evenly over all classes (https://arxiv.org/abs/1512.00567)."""
@@ -31,7 +37,7 @@ class CrossEntropyLoss(LossSpec):
 class FocalLoss(LossSpec):
     """Cross-entropy in which easy cases count little (https://arxiv.org/abs/1708.02002)."""
 
-    targets: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "multilabel")
+    targets: ClassVar[tuple[str, ...]] = ("binary", "multiclass", "multilabel", "segmentation")
     kind: Literal["focal"] = "focal"
     gamma: Real = Field(2.0, ge=0)
     """How much less easy cases count; 0 is the cross-entropy."""
@@ -89,6 +95,32 @@ class AbsoluteLoss(LossSpec):
     kind: Literal["l1"] = "l1"
 
 
+class DiceLoss(LossSpec):
+    """1 minus the soft Dice coefficient of each image and class (https://arxiv.org/abs/1606.04797)."""
+
+    targets: ClassVar[tuple[str, ...]] = ("segmentation",)
+    kind: Literal["dice"] = "dice"
+    background: bool = False
+    """Whether the first class counts too."""
+    smooth: Real = Field(1.0, gt=0)
+    """Pixels added above and below the fraction bar, so that an image without the class has a loss."""
+
+
+class DiceCrossEntropyLoss(LossSpec):
+    """Soft Dice and cross-entropy added up (https://arxiv.org/abs/1809.10486)."""
+
+    targets: ClassVar[tuple[str, ...]] = ("segmentation",)
+    kind: Literal["dice-cross-entropy"] = "dice-cross-entropy"
+    dice: Real = Field(1.0, ge=0)
+    """Weight of the Dice loss."""
+    cross_entropy: Real = Field(1.0, ge=0)
+    """Weight of the cross-entropy, the mean over the pixels."""
+    background: bool = False
+    """Whether the first class counts in the Dice loss too."""
+    smooth: Real = Field(1.0, gt=0)
+    """Pixels added above and below the fraction bar, so that an image without the class has a loss."""
+
+
 _OfOneTarget = (
     CrossEntropyLoss
     | FocalLoss
@@ -101,6 +133,7 @@ _OfOneTarget = (
     | CoxLoss
     | DiscreteTimeLoss
 )
+
 
 TaskLoss = Annotated[_OfOneTarget, Field(discriminator="kind")]
 """Losses of one target, by `kind`."""
@@ -115,7 +148,9 @@ class PerTaskLoss(LossSpec):
     """Loss by the name of the task."""
 
 
-Loss = Annotated[_OfOneTarget | PerTaskLoss, Field(discriminator="kind")]
+Loss = Annotated[
+    _OfOneTarget | PerTaskLoss | DiceLoss | DiceCrossEntropyLoss, Field(discriminator="kind")
+]
 """Losses by `kind`; each says in `targets` which kinds of target it fits."""
 
 
@@ -136,9 +171,9 @@ def misfit(loss: Loss, target: str, path: str = "training.loss") -> str:
     'training.loss: corn does not fit a regression target; losses that fit: mse, huber, l1'
     """
     if target in loss.targets:
-        if target == "multiclass" and getattr(loss, "alpha", None) is not None:
+        if target in ("multiclass", "segmentation") and getattr(loss, "alpha", None) is not None:
             return (
-                f"{path}.alpha: weighs two classes, this target has several; "
+                f"{path}.alpha: weighs yes against no, this target has classes; "
                 "use training.class_weights"
             )
         return ""

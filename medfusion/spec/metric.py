@@ -10,6 +10,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multilabel": ("loss", "auc", "auc_micro", "average_precision", "f1", "brier"),
     "ordinal": ("loss", "quadratic_kappa", "linear_kappa", "rank_mae", "accuracy", "within_one"),
     "regression": ("loss", "rmse", "mae", "r2"),
+    "segmentation": ("loss", "dice", "iou", "sensitivity", "ppv"),
     "survival": ("loss", "c_index"),
 }
 """What is worked out on val after each epoch, by target kind; the second is the main one."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from medfusion.spec.aggregator import MeanViews, Views
+from medfusion.spec.aggregator import GatedAttentionViews, MeanViews, Views
 from medfusion.spec.alignment import Alignment, AuxiliaryHeads
-from medfusion.spec.base import Real, Spec
+from medfusion.spec.base import Int, Real, Spec
 from medfusion.spec.fusion import Fusion, GatedFusion
 from medfusion.spec.head import Head, LinearHead
 from medfusion.spec.image_encoder import ImageEncoder
@@ -20,6 +20,10 @@ class Model(Spec):
     """Encoder of images, shared by all views; resnet18 by default where there are images."""
     views: Views = MeanViews()
     """How several views of one subject become one."""
+    instances: Views = GatedAttentionViews()
+    """How the slices of a volume, or the images of a bag, become one view; each such view has its own."""
+    instances_at_once: Int = Field(256, ge=2)
+    """Slices or images of bags that the encoder takes at once; with more of them in a step, training computes them twice, so that memory stays bounded."""
     table: TableEncoder | None = None
     """Encoder of the table's columns; an MLP by default where there are columns."""
     fusion: Fusion = GatedFusion()

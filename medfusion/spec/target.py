@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from medfusion.errors import unknown
-from medfusion.spec.base import Real, Spec
+from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.mask import ClassNames, MaskFiles, check_classes
 
 
 def _as_text(value: Any) -> Any:
@@ -62,6 +63,35 @@ class RegressionTarget(_OneColumn):
     kind: Literal["regression"] = "regression"
     unit: str = ""
     """Its unit, shown on axes and in tables."""
+
+
+class SegmentationTarget(_OneColumn):
+    """The class of every pixel of an image; the column holds the paths of the masks."""
+
+    kind: Literal["segmentation"] = "segmentation"
+    view: str | None = None
+    """The view whose pixels are classed; by default the only one."""
+    classes: ClassNames = ("background", "lesion")
+    """The classes in the order of their values 0, 1, ... in the masks; the first is the background. Two classes may also be stored as 0 and 255."""
+    ignore: Int | None = Field(None, ge=0, le=65_535)
+    """Value of pixels of which nothing is known: neither learnt from nor judged."""
+    spacing: tuple[Annotated[Real, Field(gt=0)], Annotated[Real, Field(gt=0)]] | None = None
+    """Height and width in mm of a pixel of the image files, for distances in mm in place of pixels."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of distances."""
+        return "pixels" if self.spacing is None else "mm"
+
+    @property
+    def masks(self) -> MaskFiles:
+        """The files that it is read from."""
+        return MaskFiles(column=self.column, classes=self.classes, ignore=self.ignore)
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        check_classes(self.classes, self.ignore)
+        return self
 
 
 class SurvivalTarget(TargetSpec):
@@ -178,6 +208,7 @@ Target = Annotated[
     | MultilabelTarget
     | OrdinalTarget
     | RegressionTarget
+    | SegmentationTarget
     | SurvivalTarget
     | MultitaskTarget,
     Field(discriminator="kind"),

@@ -213,7 +213,7 @@ class Engine:
     def validate(self) -> dict[str, float]:
         """Return "val/loss" and the target's metrics on the validation rows."""
         logits, target = self.logits(self.val_loader)
-        loss = float(self.task.loss(logits, target))
+        loss = float(self.task.loss_of(logits, target))
         metrics = self.task.metrics(target.numpy(), logits)
         if math.isfinite(loss):
             metrics = {"loss": loss, **metrics}
@@ -221,13 +221,15 @@ class Engine:
 
     @torch.no_grad()
     def logits(self, loader: Loader) -> tuple[Tensor, Tensor]:
-        """Return logits [n, outputs] and targets [n] of a loader's rows, on the CPU."""
+        """Return what the task keeps of a loader's rows: logits [n, ...] and targets, on the CPU."""
         self.model.eval()
         logits, targets = [], []
         for batch in loader.epoch(0):
             moved = batch.to(self.fabric.device)
-            logits.append(forward(self.model, moved).logits.float().cpu())
-            targets.append(target_of(batch).clone())
+            output = forward(self.model, moved).logits.float()
+            kept, target = self.task.keep(output, target_of(moved))
+            logits.append(kept)
+            targets.append(target)
             self._tell("on_validation_step")
         return torch.cat(logits), torch.cat(targets)
 

@@ -105,6 +105,7 @@ def forward(model: Any, batch: Batch) -> ModelOutput:
         numeric=batch.numeric,
         numeric_present=batch.numeric_present,
         categorical=batch.categorical,
+        **({"instance_present": batch.instance_present} if batch.instance_present else {}),
     )
     return output
 

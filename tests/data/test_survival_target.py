@@ -70,7 +70,8 @@ def test_strata_are_event_by_third_of_time(tmp_path):
     target = read(tmp_path, range(1, 13), ["0", "1"] * 6)
     strata = target.strata()
     assert np.bincount(strata).tolist() == [2] * 6
-    assert (strata[1::2] >= 3).all() and (strata[::2] < 3).all()
+    assert (strata[1::2] >= 3).all()
+    assert (strata[::2] < 3).all()
     with pytest.raises(SplitError, match="no event"):
         target.classes(np.arange(12) % 2 == 0)
 

@@ -141,12 +141,16 @@ def test_figures_on_other_cases_than_censoring_are_those_of_scikit_survival(apar
             "brier[5]": 0.1863653165487043,
             "brier[12]": 0.23277513269854336,
             "brier[20]": 0.18354225889758907,
+            "calibration_slope": values["calibration_slope"],
             "observed_expected[5]": values["observed_expected[5]"],
             "observed_expected[12]": values["observed_expected[12]"],
             "observed_expected[20]": values["observed_expected[20]"],
         },
         abs=1e-12,
     )
+    score = np.log(-np.log(survival[:, [2]]))
+    theirs = PHReg(time, score, status=event, ties="breslow").fit().params[0]
+    assert values["calibration_slope"] == pytest.approx(theirs, abs=1e-6)
     observed = 1 - kaplan_meier(time, event).at(12)
     assert values["observed_expected[12]"] == pytest.approx(observed / (1 - survival[:, 1]).mean())
     assert brier_at(time, event, survival[:, 1], 12, censoring) == pytest.approx(
@@ -213,7 +217,8 @@ def test_groups_of_predicted_risk_are_compared_with_kaplan_meier(apart):
     lowest = risk <= np.quantile(risk, 0.25)
     curve = kaplan_meier(apart["time"][lowest], apart["event"][lowest])
     assert found.observed[0] == pytest.approx(1 - curve.at(10))
-    assert (found.low <= found.observed).all() and (found.observed <= found.high).all()
+    assert (found.low <= found.observed).all()
+    assert (found.observed <= found.high).all()
     one = calibration_at(apart["time"], apart["event"], np.full(80, 0.3), 10)
     assert one.cases.tolist() == [80]
 
@@ -281,7 +286,7 @@ def test_wrong_cases_are_refused_by_name(apart):
         change(*wrong)
         with pytest.raises(InputError, match=message):
             check("survival", *wrong, follow_up=known)
-    with pytest.raises(InputError, match="risk and survival at 19 times|times are needed"):
+    with pytest.raises(InputError, match=r"risk and survival at \d+ times are needed"):
         check("survival", target, good[:, :4], follow_up=known)
     with pytest.raises(InputError, match="time and event of each case"):
         check("survival", target[:, 0], good)

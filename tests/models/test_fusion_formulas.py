@@ -419,7 +419,8 @@ def test_perceiver_equals_its_formula_and_skips_what_is_absent():
 
     def layer(states, keys, name):
         query = linear(norm(states, f"{name}.norm_query"), p, f"{name}.query")
-        both = linear(norm(keys, f"{name}.norm_key"), p, f"{name}.key_value")
+        keys = norm(keys, f"{name}.norm_key") if name == "mix" else keys
+        both = linear(keys, p, f"{name}.key_value")
         heard, seen = [], []
         for cut in (slice(0, 4), slice(4, 8)):
             seen.append(softmax(query[:, cut] @ both[:, :8][:, cut].T / 2))

@@ -42,7 +42,8 @@ def test_the_c_index_is_that_of_the_predictions(finished):
     assert found["c_index"]["value"] > 0.55
     names = {name.partition("[")[0] for name in found}
     assert names == {
-        "c_index", "c_index_uno", "auc_mean", "ibs", "auc", "brier", "observed_expected",
+        "c_index", "c_index_uno", "auc_mean", "ibs", "calibration_slope", "auc", "brier",
+        "observed_expected",
     }  # fmt: skip
     for name, metric in finished.metrics["train"].items():
         if name.startswith("observed_expected"):

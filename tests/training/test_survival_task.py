@@ -205,5 +205,7 @@ training: {loss: {kind: %s}}
     assert CoxLoss().targets == ("survival",)
     with pytest.raises(SpecError, match="cox does not fit a binary target"):
         Experiment.from_yaml_text(text % ("binary, column: y", "cox"))
-    with pytest.raises(SpecError, match="focal does not fit a survival target.*cox, discrete-time"):
+    with pytest.raises(
+        SpecError, match=r"focal does not fit a survival target.*cox, discrete-time"
+    ):
         Experiment.from_yaml_text(text % ("survival, time: t, event: e", "focal"))

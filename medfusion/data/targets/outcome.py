@@ -46,7 +46,7 @@ CENSORED = ("censored", "event")
 def outcomes(spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]) -> list[Outcome]:
     """Return the parts of a target.
 
-    A label is a part with the classes no and yes; a survival time is the part with the classes
+    A label, and whether a class of pixels is in a mask, is a part with the classes no and yes; a survival time is the part with the classes
     censored and event.
 
     Args:
@@ -72,6 +72,12 @@ def outcomes(spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]) -> 
     if spec.kind == "multilabel":
         return [
             _known(name, target[:, place], NO_YES, spec.kind) for place, name in enumerate(classes)
+        ]
+    if spec.kind == "segmentation":
+        return [
+            _known(name, (target[:, place] > 0).astype(float), NO_YES, spec.kind)
+            for place, name in enumerate(classes)
+            if place
         ]
     if isinstance(spec, SurvivalTarget):
         return [_known(spec.event, target[:, 1], CENSORED, spec.kind)]

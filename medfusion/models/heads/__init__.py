@@ -2,5 +2,6 @@
 
 from medfusion.models.heads.linear import LinearHead
 from medfusion.models.heads.mlp import MLPHead
+from medfusion.models.heads.segmentation import SegmentationHead
 
-__all__ = ["LinearHead", "MLPHead"]
+__all__ = ["LinearHead", "MLPHead", "SegmentationHead"]

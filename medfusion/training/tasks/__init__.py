@@ -17,6 +17,7 @@ from medfusion.training.tasks.multilabel import MultilabelTask
 from medfusion.training.tasks.multitask import MultitaskTask
 from medfusion.training.tasks.ordinal import OrdinalTask
 from medfusion.training.tasks.regression import RegressionTask
+from medfusion.training.tasks.segmentation import SegmentationTask
 from medfusion.training.tasks.survival import SurvivalTask
 
 TASKS: dict[str, type[Task]] = {
@@ -27,6 +28,7 @@ TASKS: dict[str, type[Task]] = {
         MultilabelTask,
         OrdinalTask,
         RegressionTask,
+        SegmentationTask,
         SurvivalTask,
         MultitaskTask,
     )

@@ -17,14 +17,16 @@ def class_weights(
     Args:
         training: Asks for them.
         classes: Names of the classes.
-        target: Class indices of the training rows, [n].
+        target: Class indices of the training rows, [n], or counts of each class, [n, K].
 
     Raises:
         SpecError: There is not one weight per class.
     """
     if training.class_weights == "none":
         return None
-    counts = np.bincount(target, minlength=len(classes)).astype(float)
+    per_row = target.ndim > 1
+    counts = target.sum(axis=0) if per_row else np.bincount(target, minlength=len(classes))
+    counts = counts.astype(float)
     if training.class_weights == "balanced":
         weights = 1.0 / np.maximum(counts, 1.0)
     elif isinstance(training.class_weights, EffectiveNumber):

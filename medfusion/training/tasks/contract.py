@@ -76,6 +76,11 @@ class Task(ABC):
     def columns(self) -> list[str]:
         """Names of the columns of `predictions`, as in predictions.csv."""
 
+    @property
+    def answers(self) -> list[str]:
+        """Names of the columns that rows without a target are given; `columns` as a rule."""
+        return self.columns
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss over the rows.
@@ -84,6 +89,17 @@ class Task(ABC):
             logits: The model's output, [B, outputs], or what `extension` makes of it.
             target: Targets, [B] or [B, C].
         """
+
+    def keep(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what judging needs of a batch's logits and targets, row first, on the CPU.
+
+        Both whole, as a rule; where rows are large, what is worked out of them.
+        """
+        return logits.cpu(), target.cpu().clone()
+
+    def loss_of(self, kept: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss over the rows that `keep` kept."""
+        return self.loss(kept, target)
 
     def parts(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the loss in named parts, whose sum it is."""
@@ -98,7 +114,7 @@ class Task(ABC):
         return None
 
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
-        """Return what is followed epoch by epoch, on these rows, without the loss."""
+        """Return what is followed epoch by epoch, on the rows that `keep` kept, without the loss."""
         return epoch_metrics(self.kind, target, self.predictions(logits))
 
     def judged(self, target: np.ndarray, predictions: np.ndarray) -> Iterator[Judged]:
