@@ -120,8 +120,7 @@ class MultimodalModel(nn.Module):
         self.modalities = tuple(widths)
         self.fusion = create(settings.fusion, widths=widths)
         self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
-        if extension is not None:
-            self.head = nn.Sequential(self.head, extension)
+        self.extension = nn.Identity() if extension is None else extension
 
     def forward(
         self,
@@ -159,7 +158,7 @@ class MultimodalModel(nn.Module):
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
+        return ModelOutput(self.extension(self.head(fused.z)), aux | fused.aux, fused.losses)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images."""
