@@ -35,6 +35,7 @@ __all__ = [
     "foreground_bounds",
     "hash_files",
     "match_histogram",
+    "move_labels",
     "near_pairs",
     "nifti_facts",
     "normalise_samples",
@@ -47,6 +48,7 @@ __all__ = [
     "read_dicom_frames",
     "read_dicom_pixels",
     "read_image",
+    "read_labels",
     "read_nifti",
     "read_nifti_batch",
     "resample_nearest",
@@ -85,6 +87,7 @@ def decode_images(
     threads: int = 0,
 ) -> list[tuple[int, str]]: ...
 def read_image(path: str | os.PathLike[str]) -> NDArray[Any]: ...
+def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]: ...
 def probe_image(path: str | os.PathLike[str]) -> tuple[int, int, int, int]: ...
 def check_images(paths: Sequence[str | os.PathLike[str]], threads: int = 0) -> list[str | None]: ...
 def perceptual_hashes(
@@ -110,6 +113,12 @@ def normalise_samples(
     theta: NDArray[np.float32] | None = None,
     brightness: NDArray[np.float32] | None = None,
     contrast: NDArray[np.float32] | None = None,
+    threads: int = 0,
+) -> None: ...
+def move_labels(
+    labels: Sequence[NDArray[np.uint8] | None],
+    out: NDArray[np.uint8],
+    theta: NDArray[np.float32] | None = None,
     threads: int = 0,
 ) -> None: ...
 def checksums(blocks: Sequence[NDArray[np.uint8]], threads: int = 0) -> list[int]: ...

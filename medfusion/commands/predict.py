@@ -24,7 +24,8 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     run = RunFolder(arguments.run)
     from medfusion.training.prediction import predict, prediction_frame, prediction_table
 
-    ids, predictions, task = predict(run, arguments.table)
+    masks = None if arguments.masks is None else Path(arguments.masks)
+    ids, predictions, task = predict(run, arguments.table, masks)
     header, rows = prediction_table(ids, predictions, task)
     if out.suffix == ".parquet":
         frame = prediction_frame(ids, predictions, task)
@@ -36,9 +37,11 @@ def execute(arguments: argparse.Namespace) -> Outcome:
                 csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
         atomic.write(out, fill)
+    where = {} if masks is None else {"masks": str(masks)}
     return Outcome(
-        text=f"{out}: {len(ids)} predictions",
-        document={"run": str(run.path), "out": str(out), "rows": len(ids), "columns": header},
+        text=f"{out}: {len(ids)} predictions" + (f", masks in {masks}" if masks else ""),
+        document={"run": str(run.path), "out": str(out), "rows": len(ids), "columns": header}
+        | where,
         run=run.path,
         path=out,
     )

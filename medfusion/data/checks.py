@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from medfusion.data import leakage, likeness
+from medfusion.data import leakage, likeness, time_leakage
 from medfusion.data.numbers import are_numbers, to_numbers
 from medfusion.data.split import SPLITS
 from medfusion.spec.data import ColumnSplit
@@ -79,6 +78,8 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
+        *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
 
 
@@ -92,15 +93,30 @@ def _group_overlap(cohort: Cohort) -> Check:
 
 def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     train = cohort.rows("train")
+    several = len(cohort.outcomes) > 1
     found = []
     for name in columns:
         cells = cohort.table.text(name)
-        leak = leakage.find(
-            name, [cells[row] for row in train], cohort.target[train], cohort.classes
-        )
-        if leak is not None:
-            rows = [int(train[row]) for row in leak.rows]
-            found.append(dataclasses.replace(leak, rows=rows))
+        for outcome in cohort.outcomes:
+            known = outcome.rows[np.isin(outcome.rows, train)]
+            values = outcome.of(known)
+            leak = leakage.find(name, [cells[row] for row in known], values, outcome.classes)
+            if leak is not None:
+                finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
+                own = [int(known[row]) for row in leak.rows]
+                found.append(dataclasses.replace(leak, finding=finding, rows=own))
+        if cohort.spec.target.kind == "segmentation":  # how large the region is
+            area = cohort.target[train, 1:].sum(axis=1).astype(np.float64)
+            leak = leakage.find(name, [cells[row] for row in train], area, ())
+            if leak is not None:
+                own = [int(train[row]) for row in leak.rows]
+                found.append(dataclasses.replace(leak, rows=own))
+        if cohort.spec.target.kind == "survival":
+            time, event = cohort.target[train].T
+            late = time_leakage.find(name, [cells[row] for row in train], time, event == 1)
+            if late is not None:
+                own = [int(train[row]) for row in late.rows]
+                found.append(dataclasses.replace(late, rows=own))
     return found
 
 
@@ -122,6 +138,7 @@ def _unused_leaks(cohort: Cohort) -> Check:
     spec = cohort.spec
     used = {spec.id, spec.group, *spec.target.columns, *spec.numeric, *spec.categorical}
     used |= {view.column for view in spec.images.values()}
+    used |= {masks.column for _, masks in spec.masks.values()}
     if isinstance(spec.split, ColumnSplit):
         used.add(spec.split.column)
     unused = [
@@ -140,10 +157,9 @@ def _unused_leaks(cohort: Cohort) -> Check:
 def _same_images(cohort: Cohort) -> list[list[int]]:
     """Return the rows of each image content that occurs in more than one row."""
     rows_of: dict[str, set[int]] = defaultdict(set)
-    for hashes in cohort.files.hashes.values():
-        for row, content in enumerate(hashes):
-            if content is not None:
-                rows_of[content].add(row)
+    for _, row, _, content in cohort.files.each():
+        if content is not None:
+            rows_of[content].add(row)
     return [sorted(rows) for rows in rows_of.values() if len(rows) > 1]
 
 
@@ -179,10 +195,9 @@ def _alike_across_splits(cohort: Cohort) -> Check:
     if len(set(cohort.split)) < 2:
         return Check(name, "PASS", "there is only one split")
     first: dict[str, tuple[int, str]] = {}
-    for view, contents in cohort.files.hashes.items():
-        for row, (content, path) in enumerate(zip(contents, cohort.files.paths[view], strict=True)):
-            if content is not None and path is not None:
-                first.setdefault(content, (row, path))
+    for view, row, path, content in cohort.files.each():
+        if content is not None and view not in cohort.files.volumes:
+            first.setdefault(content, (row, path))
     # Test and validation first: where not all can be looked at, training rows are left out.
     order = {split: place for place, split in enumerate(reversed(SPLITS))}
     images = sorted(first.values(), key=lambda image: order[str(cohort.split[image[0]])])
@@ -224,7 +239,7 @@ def _unreadable(cohort: Cohort) -> Check:
     if ids:
         message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
         return Check(name, "WARN", message, len(ids), ids[:ROWS])
-    files = sum(path is not None for cells in cohort.files.paths.values() for path in cells)
+    files = sum(1 for _ in cohort.files.each())
     return Check(name, "PASS", f"{files} image files, all can be read")
 
 
@@ -319,33 +334,86 @@ def _is_identifier(cells: Sequence[str | None]) -> bool:
 
 def _class_balance(cohort: Cohort) -> Check:
     name = "class balance"
-    if not cohort.classes:
+    classed = [part for part in cohort.outcomes if part.classes]
+    if not classed:
         return Check(name, "PASS", "the target is a number")
-    counts = np.bincount(cohort.target[cohort.rows("train")], minlength=len(cohort.classes))
-    shown = ", ".join(
-        f"{label} {count}" for label, count in zip(cohort.classes, counts.tolist(), strict=True)
-    )
-    small = int(((counts < SMALL_CLASS) | (counts < RARE_CLASS * counts.sum())).sum())
+    said: list[str] = []
+    rare: list[str] = []
+    small = 0
+    for part in classed:
+        counts = np.bincount(part.of(cohort.rows("train")), minlength=len(part.classes))
+        rare_ones = (counts < SMALL_CLASS) | (counts < RARE_CLASS * counts.sum())
+        if part.kind == "segmentation":  # that a class is in every image is no lack
+            rare_ones = rare_ones[1:]
+        few = int(rare_ones.sum())
+        shown = ", ".join(
+            f"{label} {count}" for label, count in zip(part.classes, counts.tolist(), strict=True)
+        )
+        (rare if few else said).append(
+            f"{part.name}: {shown}" if len(cohort.outcomes) > 1 else shown
+        )
+        small += few
     if small:
-        message = f"few training rows in {small} class(es): {shown}. Consider class_weights"
+        message = (
+            f"few training rows in {small} class(es): {'; '.join(rare)}. Consider class_weights"
+        )
         return Check(name, "WARN", message, small)
-    return Check(name, "PASS", f"training rows per class: {shown}")
+    return Check(name, "PASS", f"training rows per class: {'; '.join(said)}")
 
 
 def _classes_per_split(cohort: Cohort) -> Check:
     name = "classes per split"
-    if not cohort.classes:
+    classed = [part for part in cohort.outcomes if part.classes]
+    if not classed:
         return Check(name, "PASS", "the target is a number")
     lacking = []
     for split in SPLITS:
-        held: NDArray[np.int64] = np.unique(cohort.target[cohort.rows(split)])
-        gone = [label for code, label in enumerate(cohort.classes) if code not in held]
-        if gone:
-            lacking.append(f"{split} has no {', '.join(gone)}")
+        for part in classed:
+            held = np.unique(part.of(cohort.rows(split))).tolist()
+            gone = [label for code, label in enumerate(part.classes) if code not in held]
+            if part.kind == "segmentation":  # every image may show the class
+                gone = [] if 1 in held else ["image with it"]
+            if gone:
+                of = "" if len(cohort.outcomes) == 1 else f" of {part.name}"
+                lacking.append(f"{split} has no {', '.join(gone)}{of}")
     if not lacking:
         return Check(name, "PASS", "every split holds every class")
     message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
     return Check(name, "WARN", message, len(lacking))
+
+
+def _known_targets(cohort: Cohort) -> Check:
+    name = "missing targets"
+    counts = {part.name: len(part.rows) for part in cohort.outcomes}
+    having = np.zeros(len(cohort), dtype=bool)
+    for part in cohort.outcomes:
+        having[part.rows] = True
+    without = np.flatnonzero(~having)
+    if len(without):
+        message = f"{len(without)} row(s) have no target at all: nothing is learnt from them"
+        return Check(name, "WARN", message, len(without), _ids(cohort, without.tolist()))
+    few = {part: n for part, n in counts.items() if n < (1 - MOSTLY_MISSING) * len(cohort)}
+    if few:
+        shown = ", ".join(f"{part} ({n} of {len(cohort)})" for part, n in few.items())
+        return Check(name, "WARN", f"known in less than half of the rows: {shown}", len(few))
+    shown = ", ".join(f"{part} {n}" for part, n in counts.items())
+    return Check(name, "PASS", f"rows with a target: {shown}")
+
+
+def _times(cohort: Cohort) -> Check:
+    name = "survival times"
+    time, event = cohort.target.T
+    begun = np.flatnonzero(time == 0)
+    if len(begun):
+        died = int(event[begun].sum())
+        message = (
+            f"{len(begun)} row(s) have a time of 0, {died} of them with the event. Was the event "
+            "known before observation began? Such rows belong out of the table"
+        )
+        return Check(name, "WARN", message, len(begun), _ids(cohort, begun.tolist()))
+    lasts = {split: float(time[cohort.rows(split)].max()) for split in SPLITS}
+    shown = ", ".join(f"{split} {last:g}" for split, last in lasts.items())
+    return Check(name, "PASS", f"all times are above 0; longest follow-up: {shown}")
 
 
 def _ids(cohort: Cohort, rows: Iterable[int]) -> list[str]:

@@ -13,18 +13,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data import inventory
+from medfusion.data import inventory, mask_stock
 from medfusion.data import split as _split
 from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
 from medfusion.data.inventory import Inventory
+from medfusion.data.mask_stock import MaskStock
 from medfusion.data.preprocessing import Preprocessing
 from medfusion.data.table import Table, read_table
-from medfusion.data.targets import read_target
+from medfusion.data.targets import Outcome, outcomes, read_target
 from medfusion.data.wording import listed
 from medfusion.errors import SplitError, TableError, unknown
 from medfusion.spec import Experiment
-from medfusion.spec.data import ColumnSplit, Data
+from medfusion.spec.data import TARGET_MASK, ColumnSplit, Data
+from medfusion.spec.target import SurvivalTarget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Cases:
         excluded: Rows that were left out, and why.
         classes: Classes of the target in order; empty for a regression.
         cache: Where decoded images are kept; None keeps none.
+        masks: The mask files; empty for rows to predict, which need none.
     """
 
     spec: Data
@@ -77,6 +80,7 @@ class Cases:
     excluded: list[Exclusion]
     classes: tuple[str, ...]
     cache: Cache | None = None
+    masks: MaskStock = dataclasses.field(default_factory=MaskStock)
 
     @classmethod
     def load(
@@ -123,7 +127,10 @@ class Cases:
 
     @property
     def image_paths(self) -> dict[str, list[str | None]]:
-        """Absolute path per view and row, inside the data root; None where there is no image."""
+        """Absolute path per view and row, inside the data root; None where there is no image.
+
+        Of a bag it is the folder, or its files joined by ";".
+        """
         return self.files.paths
 
     @property
@@ -200,8 +207,16 @@ class Cohort(Cases):
         root = table.path.parent if data.root is None else experiment.folder / data.root
         cache = Cache.default(data.cache_gigabytes)
         table, ids, files, excluded = _readable(table, data, ids, root, cache)
+        masks = mask_stock.take_stock(table, data, files.paths, ids, root, cache)
+        unusable = mask_stock.unusable(masks, table, data, root)
+        if unusable:
+            excluded += [Exclusion(why, [ids[row] for row in rows]) for why, rows in unusable]
+            gone = [row for _, rows in unusable for row in rows]
+            kept = np.delete(np.arange(len(table)), gone)
+            table, ids, files = table.take(kept), [ids[row] for row in kept], files.take(kept)
+            masks = masks.take(kept)
         groups = _groups(table, data, ids)
-        wanted = read_target(table, data.target, ids)
+        wanted = read_target(table, data.target, ids, masks.pixels.get(TARGET_MASK))
         if split is not None:
             side = _split.from_ids(split, ids)
         elif isinstance(data.split, ColumnSplit):
@@ -212,12 +227,22 @@ class Cohort(Cases):
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes, cache)
+            preprocessing = Preprocessing.fit(
+                data,
+                table,
+                files.paths,
+                train,
+                classes,
+                cache,
+                files.bags,
+                bins=experiment.model.numeric_bins,
+            )
         return cls(
             **_features(data, table, preprocessing),
             cache=cache,
             ids=ids,
             files=files,
+            masks=masks,
             excluded=excluded,
             classes=preprocessing.classes,
             groups=groups,
@@ -237,10 +262,29 @@ class Cohort(Cases):
 
     def subject(self, row: int) -> Subject:
         """Return one row in full, with group, split and label."""
-        label = self.classes[self.target[row]] if self.classes else float(self.target[row])
+        label = self._label(row)
         return dataclasses.replace(
             super().subject(row), group=self.groups[row], split=str(self.split[row]), label=label
         )
+
+    def _label(self, row: int) -> str | float | None:
+        """Return what is to be predicted for a row, in words where it has several parts."""
+        spec = self.spec.target
+        if isinstance(spec, SurvivalTarget):
+            time, event = self.target[row]
+            return f"{'event' if event else 'censored'} at {time:g} {spec.unit}"
+        found: dict[str, str | float] = {}
+        for part in self.outcomes:
+            for value in part.of(np.array([row])).tolist():
+                found[part.name] = part.classes[value] if part.classes else value
+        if spec.kind not in ("multilabel", "multitask", "segmentation"):
+            return found[spec.columns[0]]
+        return ", ".join(f"{name}: {value}" for name, value in found.items()) or None
+
+    @functools.cached_property
+    def outcomes(self) -> list[Outcome]:
+        """The target in simple parts."""
+        return outcomes(self.spec.target, self.classes, self.target)
 
     @functools.cached_property
     def checks(self) -> list[Check]:
@@ -254,6 +298,8 @@ class Cohort(Cases):
         names = [name for name, _ in _columns(self.spec)]
         used = {name: self.table.text(name) for name in names}
         digest.update(json.dumps([self.ids, used, self.files.hashes]).encode())
+        if self.masks.hashes:
+            digest.update(json.dumps(self.masks.hashes).encode())
         return digest.hexdigest()
 
     def summary(self) -> dict[str, Any]:
@@ -284,6 +330,11 @@ def _columns(data: Data, *, features_only: bool = False) -> list[tuple[str, str]
     wanted += [(name, "data.categorical") for name in data.categorical]
     if not features_only:
         wanted += [(name, "data.target") for name in data.target.columns]
+        wanted += [
+            (view.mask.column, f"data.images.{name}.mask.column")
+            for name, view in data.images.items()
+            if view.mask
+        ]
         if data.group is not None:
             wanted.append((data.group, "data.group"))
         if isinstance(data.split, ColumnSplit):

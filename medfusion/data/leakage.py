@@ -80,8 +80,8 @@ def _ranking(
     if not classes:
         if not numeric:
             scores = _level_means(cells, target)
-        correlation = abs(_rank_correlation(scores, target))
-        if correlation > RANKING and _unlikely_correlation(correlation, len(target)):
+        correlation = abs(rank_correlation(scores, target))
+        if correlation > RANKING and unlikely_correlation(correlation, len(target)):
             return f"ranks the target with correlation {correlation:.3f}"
         return None
     best = 0.0
@@ -147,7 +147,8 @@ def _auc(event: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
     return _rust.auc(event.astype(np.uint8), np.ascontiguousarray(score, dtype=np.float64))
 
 
-def _rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return Spearman's correlation of two columns, 0 where one of them is constant."""
     a, b = _midranks(first), _midranks(second)
     a, b = a - a.mean(), b - b.mean()
     scale = math.sqrt(float((a @ a) * (b @ b)))
@@ -159,7 +160,8 @@ def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
-def _unlikely_correlation(correlation: float, n: int) -> bool:
+def unlikely_correlation(correlation: float, n: int) -> bool:
+    """Return whether n unrelated pairs would hardly ever correlate like this."""
     # Fisher's z: how far the correlation lies from none, in standard errors.
     return n > 10 and math.atanh(min(correlation, 1 - 1e-12)) * math.sqrt(n - 3) > 5
 

@@ -37,7 +37,8 @@ def draw(
     Args:
         spec: A grouped, stratified-grouped or grouped-kfold split.
         groups: Group of each row.
-        strata: int64 [n], class of each row, for the stratified kinds.
+        strata: Class of each row int64 [n], or 0 and 1 for each of several labels int64 [n, S],
+            for the stratified kinds.
 
     Returns:
         str [n] of "train", "val", "test".
@@ -187,8 +188,12 @@ def _counts(group_of: NDArray[np.int64], strata: NDArray[np.int64] | None) -> ND
     total = np.bincount(group_of, minlength=groups)[:, None].astype(float)
     if strata is None:
         return total
-    classes = np.zeros((groups, int(strata.max()) + 1))
-    np.add.at(classes, (group_of, strata), 1)
+    if strata.ndim == 2:
+        classes = np.zeros((groups, strata.shape[1]))
+        np.add.at(classes, group_of, strata)
+    else:
+        classes = np.zeros((groups, int(strata.max()) + 1))
+        np.add.at(classes, (group_of, strata), 1)
     return np.hstack([total, classes[:, classes.any(axis=0)]])
 
 

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.split import SPLITS
+from medfusion.data.targets.outcome import outcomes, task_columns
+from medfusion.data.targets.survival import median_follow_up
 from medfusion.data.wording import in_order
+from medfusion.spec.target import MultitaskTarget, SurvivalTarget, TargetSpec
 
 if TYPE_CHECKING:
     from medfusion.data.cohort import Cohort
@@ -55,17 +58,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
 
 def _split(cohort: Cohort, name: str) -> dict[str, Any]:
     rows = cohort.rows(name)
-    values = cohort.target[rows]
-    if cohort.classes:
-        counts = np.bincount(values, minlength=len(cohort.classes)).tolist()
-        target = dict(zip(cohort.classes, counts, strict=True))
-    else:
-        target = {
-            "mean": float(values.mean()),
-            "sd": _sd(values),
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
+    target, unknown = _target(cohort.spec.target, cohort.classes, cohort.target[rows])
     missing = {
         view: int((~cohort.image_present[rows, index]).sum())
         for index, view in enumerate(cohort.image_paths)
@@ -78,6 +71,56 @@ def _split(cohort: Cohort, name: str) -> dict[str, Any]:
         "groups": len({cohort.groups[row] for row in rows}),
         "target": target,
         "missing": missing,
+        **({"unknown": unknown} if any(unknown.values()) else {}),
+    }
+
+
+def _target(
+    spec: TargetSpec, classes: Sequence[str], target: NDArray[Any]
+) -> tuple[dict[str, float | None], dict[str, int]]:
+    """Return counts of classes (of labels: where they hold) or moments, and who has no target.
+
+    Where the target has several tasks, the names begin with "<task>/".
+    """
+    found: dict[str, float | None] = {}
+    unknown: dict[str, int] = {}
+    if isinstance(spec, MultitaskTarget):
+        for name, own, labels, columns in task_columns(spec, classes, target):
+            figures, lost = _target(own, labels, columns)
+            found |= {f"{name}/{figure}": value for figure, value in figures.items()}
+            several = own.kind == "multilabel"
+            unknown |= {f"{name}/{one}" if several else name: n for one, n in lost.items()}
+        return found, unknown
+    if isinstance(spec, SurvivalTarget):
+        known = target[~np.isnan(target).any(axis=1)]
+        return _survival(known), {spec.event: len(target) - len(known)}
+    for part in outcomes(spec, classes, target):
+        unknown[part.name] = len(target) - len(part.values)
+        if part.kind in ("multilabel", "segmentation"):
+            found[part.name] = int((part.values == 1).sum())
+        elif part.classes:
+            counts = np.bincount(part.values, minlength=len(part.classes)).tolist()
+            found |= dict(zip(part.classes, counts, strict=True))
+        else:
+            there = len(part.values) > 0
+            found |= {
+                "mean": float(part.values.mean()) if there else None,
+                "sd": _sd(part.values),
+                "min": float(part.values.min()) if there else None,
+                "max": float(part.values.max()) if there else None,
+            }
+    return found, unknown
+
+
+def _survival(target: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return counts of events and censored, and how long rows were followed."""
+    time, event = target[:, 0], target[:, 1] == 1
+    return {
+        "censored": int((~event).sum()),
+        "event": int(event.sum()),
+        "median_follow_up": median_follow_up(time, event),
+        "min": float(time.min()) if len(time) else None,
+        "max": float(time.max()) if len(time) else None,
     }
 
 

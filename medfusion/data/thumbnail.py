@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.data.volume import Volume, orientation_of
 
 SIDE = 200

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medfusion import _rust
 from medfusion.data.transforms.pipeline import Pipeline
+from medfusion.data.volume import Volume
 from medfusion.errors import GeometryWarning, ImageReadError
 from medfusion.spec.transform import TransformSpec
 
@@ -51,25 +52,43 @@ class TransformedImages:
             TransformError: A transform does not apply to it.
             ImageReadError: It has several slices, or values that are no samples and not in 0..1.
         """
-        from medfusion.data.reading import kind_of, read_volume
+        from medfusion.data.reading import kind_of
 
-        plain = kind_of(path) == "image"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GeometryWarning)
-            volume = read_volume(path, dtype="native" if plain else "float32")
-        if volume.axes not in ("DHW", "CDHW") or volume.array.shape[-3] != 1:
-            shape = " x ".join(map(str, volume.array.shape))
-            msg = f"holds a volume of {volume.axes} {shape}; a view takes one slice"
-            raise ImageReadError(msg)
+        volume = read_slice(path)
         changed = self._pipeline(volume, threads=1).array
-        samples = _samples(changed)
-        if not plain and _dark_is_dense(path):
+        samples = to_samples(changed)
+        if kind_of(path) != "image" and dark_is_dense(path):
             samples = np.iinfo(samples.dtype).max - samples
         flat = samples[:, 0] if samples.ndim == 4 else samples
         return np.ascontiguousarray(np.moveaxis(flat, 0, -1))
 
 
-def _samples(values: NDArray[Any]) -> NDArray[Any]:
+def read_slice(path: str | os.PathLike[str]) -> Volume:
+    """Return an image file as a volume of one slice.
+
+    Raises:
+        VolumeReadError: The file cannot be read.
+        ImageReadError: It has several slices.
+    """
+    from medfusion.data.reading import kind_of, read_volume
+
+    plain = kind_of(path) == "image"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        volume = read_volume(path, dtype="native" if plain else "float32")
+    if volume.axes not in ("DHW", "CDHW") or volume.array.shape[-3] != 1:
+        shape = " x ".join(map(str, volume.array.shape))
+        msg = f"holds a volume of {volume.axes} {shape}; a view takes one slice"
+        raise ImageReadError(msg)
+    return volume
+
+
+def to_samples(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values from 0 to 1 as 16 bits, and 8 or 16 bits as they are.
+
+    Raises:
+        ImageReadError: Other values.
+    """
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = float(values.min()), float(values.max())
@@ -83,6 +102,7 @@ def _samples(values: NDArray[Any]) -> NDArray[Any]:
     return rounded
 
 
-def _dark_is_dense(path: str | os.PathLike[str]) -> bool:
+def dark_is_dense(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a DICOM image whose small values are bright (MONOCHROME1)."""
     (header,) = _rust.dicom_headers([os.fspath(path)], 1)
     return isinstance(header, dict) and header["photometric"] == "MONOCHROME1"

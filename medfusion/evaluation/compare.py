@@ -13,6 +13,7 @@ from medfusion.errors import InputError, unknown
 from medfusion.evaluation.bootstrap import percentile, replicate
 from medfusion.evaluation.discrimination import delong_test, permutation_test
 from medfusion.evaluation.evaluate import AnyThreshold, entries_at
+from medfusion.evaluation.follow_up import FollowUp
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Floats, Sample, check
 from medfusion.evaluation.scorecard import Entry, describe, values
@@ -111,6 +112,7 @@ def compare(
     settings: Evaluation,
     classes: Sequence[str] = (),
     thresholds: tuple[AnyThreshold, AnyThreshold] = (None, None),
+    follow_ups: tuple[FollowUp | None, FollowUp | None] = (None, None),
     seed: int = 0,
 ) -> Comparison:
     """Compare any metric of two predictions on the same cases.
@@ -120,15 +122,16 @@ def compare(
     other side of no difference.
 
     Args:
-        kind: "binary", "multiclass" or "regression".
+        kind: "binary", "multiclass", "regression" or "survival".
         metric: Any name that `evaluate` gives but "threshold" and "prevalence".
-        target: Class index or value per case, [n].
+        target: Class index or value per case, [n], or time and event [n, 2].
         first: First prediction, as for `evaluate`.
         second: Second prediction of the same cases in the same order.
         groups: The group of each case, [n]; by default each is its own.
         settings: Level and replicates.
         classes: Class names.
         thresholds: Operating point of each prediction, where the metric needs one.
+        follow_ups: Times and censoring of each survival prediction, where the metric needs them.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -142,8 +145,8 @@ def compare(
         -2.83
     """
     group = None if groups is None else list(groups)
-    a = check(kind, target, first, classes, group)
-    b = check(kind, target, second, classes, group)
+    a = check(kind, target, first, classes, group, follow_ups[0])
+    b = check(kind, target, second, classes, group, follow_ups[1])
     known = [entries_at(s, t, settings) for s, t in zip((a, b), thresholds, strict=True)]
     names = sorted(known[0].keys() - {"prevalence"})
     if metric not in names:

@@ -306,10 +306,15 @@ def replicated_auc(
     return area
 
 
-def replicated_average_precision(target: Floats, score: npt.ArrayLike, weights: Weights) -> Floats:
-    """Return the average precision in each replicate, [B]; NaN without positive cases."""
+def replicated_average_precision(
+    target: Floats, score: npt.ArrayLike, weights: Weights, case: Ints | None = None
+) -> Floats:
+    """Return the average precision in each replicate, [B]; NaN without positive cases.
+
+    Arguments as for `replicated_auc`.
+    """
     order, starts, truth = _descending(target, score)
-    rows = weights.rows(order)
+    rows = weights.rows(order if case is None else case[order])
     positive = _tied(rows * truth, starts)
     called = np.cumsum(_tied(rows, starts), axis=1)
     true = np.cumsum(positive, axis=1)

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy.typing as npt
 
-from medfusion.evaluation import binary, multiclass, regression
+from medfusion.evaluation import binary, multiclass, multilabel, ordinal, pixels, regression
+from medfusion.evaluation.follow_up import FollowUp
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import Sample, check
 from medfusion.evaluation.scorecard import Entry, card, values
+from medfusion.evaluation.survival import metrics as survival
 from medfusion.evaluation.threshold import Choice
 from medfusion.spec import METRICS, Evaluation, FixedThreshold
 
@@ -37,6 +39,7 @@ def evaluate(
     groups: Iterable[Hashable] | None = None,
     threshold: AnyThreshold = None,
     chosen_here: bool = False,
+    follow_up: FollowUp | None = None,
     seed: int = 0,
 ) -> dict[str, Metric]:
     """Judge the predictions of one split.
@@ -47,14 +50,17 @@ def evaluate(
     What cannot be estimated has no value and a note that says why.
 
     Args:
-        target: Class index or value per case, [n].
-        prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, or values [n].
-        kind: "binary", "multiclass" or "regression".
+        target: Class index or value per case, [n], time and event [n, 2], or labels [n, L] with
+            NaN where unknown.
+        prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, values [n], or risk
+            and survival at the times of `follow_up` [n, 1 + T].
+        kind: "binary", "multiclass", "multilabel", "ordinal", "regression" or "survival".
         settings: Level, replicates, prevalence; its threshold is used where it is fixed.
         classes: Class names.
         groups: The group of each case (patient, lesion), [n]; by default each is its own.
         threshold: The operating point of a binary target, chosen on validation.
         chosen_here: The threshold was chosen on these very cases: marked as optimistic.
+        follow_up: Times and censoring of survival; without it only the C-index is given.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -69,7 +75,7 @@ def evaluate(
         >>> round(found["mae"].value, 3)
         0.25
     """
-    sample = check(kind, target, prediction, classes, groups)
+    sample = check(kind, target, prediction, classes, groups, follow_up)
     value, how = _threshold(threshold, settings)
     found = _entries(sample, value, how, settings.prevalence)
     cards = card(found, sample, settings.confidence, settings.bootstrap, seed)
@@ -91,9 +97,9 @@ def epoch_metrics(kind: str, target: npt.ArrayLike, prediction: npt.ArrayLike) -
     A binary case is called positive from a probability of 0.5. What is not estimable is left out.
 
     Args:
-        kind: "binary", "multiclass" or "regression".
-        target: Class index or value per case, [n].
-        prediction: Probabilities [n, 2] or [n, K], or values [n].
+        kind: "binary", "multiclass", "multilabel", "ordinal", "regression" or "survival".
+        target: Class index or value per case, [n], or time and event [n, 2].
+        prediction: Probabilities [n, 2] or [n, K], values [n], or risks [n].
 
     Raises:
         InputError: As `medfusion.evaluation.sample.check`.
@@ -121,7 +127,14 @@ def _entries(
     return _ENTRIES[sample.kind](sample)
 
 
-_ENTRIES = {"multiclass": multiclass.entries, "regression": regression.entries}
+_ENTRIES = {
+    "multiclass": multiclass.entries,
+    "multilabel": multilabel.entries,
+    "ordinal": ordinal.entries,
+    "regression": regression.entries,
+    "segmentation": pixels.entries,
+    "survival": survival.entries,
+}
 """The metrics of every kind that needs no operating point."""
 
 

@@ -23,14 +23,14 @@ from medfusion.evaluation.scorecard import Entry, impossible
 
 def entries(sample: Sample) -> dict[str, Entry]:
     """Return the metrics of a multiclass sample."""
-    found = _discrimination(sample) | _decisions(sample)
-    found["log_loss"] = _log_loss(sample)
-    stuck = _stuck(sample)
+    found = discrimination(sample) | _decisions(sample)
+    found["log_loss"] = log_loss(sample)
+    reason = stuck(sample)
     order = (
         *("auc", "auc_micro", "accuracy", "balanced_accuracy", "f1", "f1_micro", "log_loss"),
         *(f"{name}[{label}]" for name in _PER_CLASS for label in sample.classes),
     )
-    return impossible({name: found[name] for name in order}, stuck)
+    return impossible({name: found[name] for name in order}, reason)
 
 
 _PER_CLASS = ("auc", "sensitivity", "specificity")
@@ -48,7 +48,8 @@ def confusion_matrix(target: Ints, called: Ints, classes: int) -> Ints:
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-def _stuck(sample: Sample) -> str:
+def stuck(sample: Sample) -> str:
+    """Return why nothing is estimable; empty where it is."""
     if sample.too_few:
         return sample.too_few
     if (sample.target == sample.target[0]).all():
@@ -66,7 +67,8 @@ def _present(sample: Sample) -> tuple[Ints, str]:
     return np.flatnonzero(counts), note
 
 
-def _discrimination(sample: Sample) -> dict[str, Entry]:
+def discrimination(sample: Sample) -> dict[str, Entry]:
+    """Return the AUC over all classes and of each against the rest."""
     n, count = sample.n, len(sample.classes)
     present, note = _present(sample)
     truth = (sample.target[:, None] == np.arange(count)).astype(np.float64)
@@ -188,7 +190,8 @@ def _specificity(tally: _Tally) -> Floats:
     return (others - tally.called + tally.right) / others
 
 
-def _log_loss(sample: Sample) -> Entry:
+def log_loss(sample: Sample) -> Entry:
+    """Return the mean of minus the logarithm of the own class's probability."""
     own = sample.prediction[np.arange(sample.n), sample.target.astype(np.int64)]
     return Entry(mean_of(-np.log(np.clip(own, calibration.FLOOR, 1))), sample.n)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,12 +13,24 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, attention, backbones, fusion, heads, tabular
+from medfusion.models import (
+    aggregators,
+    alignment,
+    attention,
+    backbones,
+    fusion,
+    heads,
+    tabular,
+)
+from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
+from medfusion.models.image_views import ImageViews
+from medfusion.models.instances import InstanceEncoder
+from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads)
+FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads, alignment)
 """The packages whose import fills the registry."""
 
 
@@ -28,12 +40,20 @@ class ModelOutput(NamedTuple):
     Attributes:
         logits: float [B, outputs]; what they mean is the task's matter.
         aux: What panels plot, such as gates or attention weights, by name; batch first.
-        losses: What parts of the model add to the loss in training, by name; already weighted.
+        losses: What parts of the model add to the loss, by name; already weighted, and empty
+            unless the model is in training mode.
+        auxiliary: Outputs of each modality alone, float [B, outputs] by modality, where there are
+            auxiliary heads; zeros in rows that did not show it.
+        shown: Which rows showed a modality, after modality dropout, bool [B] by modality.
+        members: What the members of the table's encoder say, where it is an ensemble.
     """
 
     logits: Tensor
     aux: dict[str, Tensor]
     losses: Mapping[str, Tensor] = MappingProxyType({})
+    auxiliary: Mapping[str, Tensor] = MappingProxyType({})
+    shown: Mapping[str, Tensor] = MappingProxyType({})
+    members: Members | None = None
 
 
 class MultimodalModel(nn.Module):
@@ -42,6 +62,11 @@ class MultimodalModel(nn.Module):
     The modalities are "image" where there are views and "table" where there are columns, in this
     order; `modalities` names them. One encoder serves all views and is run on the images that are
     there only, so that absent ones neither cost time nor enter the statistics of batch norms.
+    Where a view stands for several instances (slices, a bag), these become one vector first.
+
+    Where the table's encoder is an ensemble, every member has a head of its own, trained by its
+    own loss. Without images the members are the model: its output is what `combine` makes of
+    theirs, and `fusion` and `head` are None.
 
     Args:
         settings: The model part of an experiment.
@@ -50,7 +75,14 @@ class MultimodalModel(nn.Module):
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
+        extension: What follows every head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
+        instances: Views that stand for several instances, with the number of their fixed places:
+            slices per volume, or None for a bag.
+        bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
+            numbers piecewise linearly.
+        combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
+        segmented: The view whose maps the head needs, to class its pixels; None for other heads.
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -83,31 +115,31 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        instances: Mapping[str, int | None] = MappingProxyType({}),
+        bins: Sequence[Sequence[float]] = (),
+        combine: Callable[[Tensor], Tensor] = mean_of_members,
+        extension: nn.Module | None = None,
+        segmented: str | None = None,
     ) -> None:
         super().__init__()
+        self.segmented = segmented
         self.views = tuple(views)
         self.modality_dropout = settings.modality_dropout
-        self._sizes = {name: (height, width) for name, (_, height, width) in views.items()}
         self.image: Any = None
         self.aggregate: Any = None
+        self.instances: Any = None
         self.table: Any = None
         widths: dict[str, Width] = {}
+        self._see: Any = None
         if views:
-            channels = {shape[0] for shape in views.values()}
-            if len(channels) > 1:
-                msg = "all views share one image encoder and need the same number of channels"
-                raise InputError(msg)
-            self.image = create(
-                settings.image or spec.TimmEncoder(),
-                channels=channels.pop(),
-                sizes=list(self._sizes.values()),
-                folder=Path(folder),
-            )
-            self.aggregate = create(settings.views, width=self.image.width.vector)
-            widths["image"] = self.image.width
+            self._see = self._make_views(settings, views, instances, Path(folder))
+            widths["image"] = self._see.encoder.width
         if numeric or categories:
             self.table = create(
-                settings.table or spec.MLPEncoder(), numeric=numeric, categories=categories
+                settings.table or spec.MLPEncoder(),
+                numeric=numeric,
+                categories=categories,
+                bins=bins,
             )
             widths["table"] = self.table.width
         if not widths:
@@ -116,8 +148,37 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.fusion = create(settings.fusion, widths=widths)
-        self.head = create(settings.head, width=self.fusion.dim, outputs=outputs)
+        self.extension = extension or nn.Identity()
+        self.combine = combine
+        self.members: Any = None
+        alone = self.image is None and self.table.members > 0
+        if alone or (self.table is not None and self.table.members and self.table.member_loss):
+            self.members = MemberHeads(
+                settings.head,
+                members=self.table.members,
+                width=self.table.width.vector,
+                outputs=outputs,
+            )
+        self.fusion: Any = None
+        self.head: Any = None
+        if not alone:
+            self.fusion = create(settings.fusion, widths=widths)
+            needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
+            if segmented is not None:
+                _, height, across = views[segmented]
+                needs |= {"levels": self._see.pyramid.levels, "size": (height, across)}
+            self.head = create(settings.head, **needs)
+        self.auxiliary: Any = None
+        if settings.auxiliary is not None:
+            self.auxiliary = nn.ModuleDict(
+                {
+                    name: create(settings.head, width=width.vector, outputs=outputs)
+                    for name, width in widths.items()
+                }
+            )
+        self.align: Any = None
+        if settings.alignment is not None and len(widths) > 1:
+            self.align = create(settings.alignment, widths=widths)
 
     def forward(
         self,
@@ -126,36 +187,115 @@ class MultimodalModel(nn.Module):
         numeric: Tensor,
         numeric_present: Tensor,
         categorical: Tensor,
+        instance_present: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> ModelOutput:
         """Predict.
 
         Args:
-            images: Normalised images by view, float [B, C, H, W]; absent ones are not read.
+            images: Normalised images by view, float [B, C, H, W], or [B, S, C, H, W] of views with
+                instances; absent ones are not read.
             image_present: Which views a row has, bool [B, V].
             numeric: Standardised values, float [B, N]; those of absent cells are not read.
             numeric_present: Which cells are there, bool [B, N].
             categorical: Codes, int64 [B, K].
+            instance_present: Which instances a row has, bool [B, S], by view with instances.
 
         Returns:
             Outputs [B, outputs] and what panels plot.
         """
         having = {}
         if self.image is not None:
+            image_present = self._see.there(image_present, instance_present)
             having["image"] = image_present.any(dim=1)
         if self.table is not None:
             having["table"] = numeric_present.any(dim=1) | (categorical != 0).any(dim=1)
         present = torch.stack([having[name] for name in self.modalities], dim=1)
         if self.training:
-            present = hide_modalities(present, self.modality_dropout)
+            hidden = hide_modalities(present, self.modality_dropout)
+            if self.segmented is not None:  # nobody can draw a region that he does not see
+                hidden[:, 0] = present[:, 0]
+            present = hidden
         feats: dict[str, Features] = {}
         aux: dict[str, Tensor] = {}
-        if self.image is not None:
+        maps: list[Tensor] = []
+        if self._see is not None:
             shown = image_present & present[:, :1]
-            feats["image"], aux = self._encode_images(images, shown)
+            feats["image"], aux, maps = self._see(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
+        seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        own = self._alone(feats, present)
+        members = self._member_outputs(feats, present)
+        if self.fusion is None:
+            return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
         fused = self.fusion(feats, present)
-        return ModelOutput(self.head(fused.z), aux | fused.aux, fused.losses)
+        losses = dict(fused.losses) if self.training else {}
+        if self.align is not None and self.training:
+            losses["alignment"] = self.align(feats, present)
+        outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
+        return ModelOutput(self.extension(outputs), aux | fused.aux, losses, own, seen, members)
+
+    def _make_views(
+        self,
+        settings: spec.Model,
+        views: Mapping[str, tuple[int, int, int]],
+        instances: Mapping[str, int | None],
+        folder: Path,
+    ) -> ImageViews:
+        """Make the encoder of images and what joins views and instances."""
+        channels = {shape[0] for shape in views.values()}
+        if len(channels) > 1:
+            msg = "all views share one image encoder and need the same number of channels"
+            raise InputError(msg)
+        sizes = {name: (height, width) for name, (_, height, width) in views.items()}
+        self.image = create(
+            settings.image or spec.TimmEncoder(),
+            channels=min(channels),
+            sizes=list(sizes.values()),
+            folder=folder,
+        )
+        width = self.image.width.vector
+        self.aggregate = create(settings.views, width=width, count=len(views))
+        several = tuple(name for name in views if name in instances)
+        if several:
+            self.instances = InstanceEncoder(
+                settings.instances,
+                width=width,
+                places={name: instances[name] for name in several},
+                at_once=settings.instances_at_once,
+            )
+        pyramid = None
+        if self.segmented is not None:
+            pyramid = Pyramid(self.image, min(channels), sizes[self.segmented])
+        return ImageViews(
+            self.image,
+            self.aggregate,
+            self.instances,
+            sizes=sizes,
+            instance_views=several,
+            segmented=self.segmented,
+            pyramid=pyramid,
+        )
+
+    def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
+        """Return what each auxiliary head makes of its modality's own vector."""
+        if self.auxiliary is None:
+            return {}
+        outputs = {}
+        for m, name in enumerate(self.modalities):
+            there = present[:, m, None]
+            vector = torch.where(there, feats[name].vector, 0.0)
+            outputs[name] = torch.where(there, self.extension(self.auxiliary[name](vector)), 0.0)
+        return outputs
+
+    def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
+        # Beside a fusion the members only matter for their loss.
+        if self.members is None or not (self.training or self.fusion is None):
+            return None
+        weight = None if self.fusion is None else self.table.member_loss
+        outputs = self.members(feats["table"].members)
+        outputs = self.extension(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
+        return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images.
@@ -182,86 +322,3 @@ class MultimodalModel(nn.Module):
             msg = "training.gradient_checkpointing is unused: there is no image encoder"
             raise InputError(msg)
         self.image.set_grad_checkpointing(enable)
-
-    def _encode_images(
-        self, images: Mapping[str, Tensor], present: Tensor
-    ) -> tuple[Features, dict[str, Tensor]]:
-        vectors: dict[str, Tensor] = {}
-        tokens: dict[str, Tensor] = {}
-        masks: dict[str, Tensor] = {}
-        gates: dict[str, dict[str, Tensor]] = {}
-        for size in dict.fromkeys(self._sizes.values()):
-            # Views of one size go through the encoder together.
-            members = [v for v, name in enumerate(self.views) if self._sizes[name] == size]
-            shown = present[:, members]
-            vector, token, gate = self._encode_present(
-                [images[self.views[v]] for v in members], shown
-            )
-            for k, v in enumerate(members):
-                name = self.views[v]
-                vectors[name], tokens[name] = vector[:, k], token[:, k]
-                masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
-                gates[name] = {key: value[:, k] for key, value in gate.items()}
-        whole = self.aggregate(torch.stack([vectors[name] for name in self.views], dim=1), present)
-        features = Features(
-            vector=whole.vector,
-            tokens=torch.cat([tokens[name] for name in self.views], dim=1),
-            mask=torch.cat([masks[name] for name in self.views], dim=1),
-        )
-        aux = {f"views/{name}": value for name, value in whole.aux.items()}
-        return features, aux | _side_by_side(gates)
-
-    def _encode_present(
-        self, images: list[Tensor], shown: Tensor
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return vectors [B, G, d], tokens [B, G, T, c] and gates [B, G, ...] of G views.
-
-        All are zero where a view is not shown.
-        """
-        rows, count = shown.shape
-        complete = bool(shown.all())
-        if complete and count == 1:
-            chosen = images[0]
-        else:
-            stacked = torch.stack(images, dim=1)
-            chosen = stacked.flatten(0, 1) if complete else stacked[shown]
-        if len(chosen) == 0:
-            size = tuple(chosen.shape[2:])
-            width, positions = self.image.width, self.image.positions(size)
-            return (
-                chosen.new_zeros(rows, count, width.vector),
-                chosen.new_zeros(rows, count, positions, width.tokens),
-                {
-                    name: chosen.new_zeros(rows, count, *shape)
-                    for name, shape in self.image.gate_shapes(size).items()
-                },
-            )
-        encoded = self.image(chosen)
-        tokens = encoded.map.flatten(2).transpose(1, 2)
-        if complete:
-            vector = encoded.vector.reshape(rows, count, -1)
-            gates = {k: v.reshape(rows, count, *v.shape[1:]) for k, v in encoded.gates.items()}
-            return vector, tokens.reshape(rows, count, *tokens.shape[1:]), gates
-        gates = {name: _scatter(gate, shown) for name, gate in encoded.gates.items()}
-        return _scatter(encoded.vector, shown), _scatter(tokens, shown), gates
-
-
-def _scatter(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, *values.shape[1:])
-    placed[shown] = values
-    return placed
-
-
-def _side_by_side(gates: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the gates of attention blocks over all views, [B, V, ...].
-
-    Where views differ in size, so do their gates per place: then each view has its own.
-    """
-    aux: dict[str, Tensor] = {}
-    for key in next(iter(gates.values())):
-        found = {name: of_view[key] for name, of_view in gates.items()}
-        if len({gate.shape for gate in found.values()}) == 1:
-            aux[f"attention/{key}"] = torch.stack(list(found.values()), dim=1)
-        else:
-            aux |= {f"attention/{key}/{name}": gate for name, gate in found.items()}
-    return aux

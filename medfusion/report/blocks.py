@@ -5,6 +5,7 @@ All strings here are plain text; whoever renders them escapes them.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -61,6 +62,7 @@ class Table:
         notes: Footnotes.
         align: How the cells besides the row headers are set.
         over: Header above the columns but the first, for instance "Predicted class".
+        wide: Whether a table with such a header takes the whole width, however few its columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -71,6 +73,7 @@ class Table:
     notes: Sequence[str] = ()
     align: Align = "number"
     over: str = ""
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +101,36 @@ class Figure:
     name: str
     caption: str
     panels: Sequence[Panel]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An image with a line below it.
+
+    Attributes:
+        png: Content of a PNG file.
+        title: The line.
+        alt: What it shows, for those who cannot see it.
+    """
+
+    png: bytes
+    title: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side with one caption."""
+
+    kind: ClassVar[str] = "gallery"
+    name: str
+    caption: str
+    pictures: Sequence[Picture]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +215,7 @@ class KeyNumber:
     value: float | None = None
 
 
-Block = Table | Figure | Paragraph | Missing | Findings | Flow | Listing | Facts
+Block = Table | Figure | Gallery | Paragraph | Missing | Findings | Flow | Listing | Facts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +239,7 @@ class Document:
         alert: What the reader must know before anything else, such as a failed run.
         numbers: Numbers to read first.
         sections: The parts, in order.
+        kind: What it is a report of.
     """
 
     title: str
@@ -215,3 +249,4 @@ class Document:
     alert: str
     numbers: Sequence[KeyNumber]
     sections: Sequence[Section]
+    kind: str = "Model report"

@@ -12,7 +12,12 @@ from medfusion.report.discrimination import CLASSES_DRAWN
 from medfusion.report.evidence import Estimate, Evidence, SplitPredictions
 from medfusion.report.numbers import NOT_ESTIMABLE, counted, interval
 
-_NEEDED = {"binary": "brier", "multiclass": "log_loss"}
+_NEEDED = {
+    "binary": "brier",
+    "multiclass": "log_loss",
+    "multilabel": "brier",
+    "ordinal": "log_loss",
+}
 _BINS = 10
 _CASES_PER_BIN = 10
 _HISTOGRAM_BINS = 40
@@ -157,13 +162,16 @@ def _multiclass(evidence: Evidence, drawn: list[tuple[str, SplitPredictions]]) -
 
     from medfusion.evaluation import calibration_bins
 
-    counts = np.bincount(drawn[-1][1].target, minlength=len(evidence.classes))
+    counts = drawn[-1][1].counts()
     shown = sorted(np.argsort(-counts, kind="stable")[:CLASSES_DRAWN].tolist())
     panels = []
     for letter, (split, found) in zip("AB", drawn, strict=False):
         traces = []
         for place, number in enumerate(shown):
-            bins = calibration_bins(found.target == number, found.output[:, number], _bins(found.n))
+            truth, prob = found.one(number)
+            if not len(truth):
+                continue
+            bins = calibration_bins(truth, prob, _bins(len(truth)))
             traces.append(
                 go.Scatter(
                     x=theme.numbers(bins.predicted),
@@ -186,9 +194,10 @@ def _multiclass(evidence: Evidence, drawn: list[tuple[str, SplitPredictions]]) -
         name = theme.SPLIT_NAMES[split]
         alt = f"Calibration of {counted(len(shown), 'class', 'classes')}, {name.lower()} split."
         panels.append(Panel(f"{letter}. {name}", theme.plot(traces, layout), alt, "tall"))
+    labels = evidence.kind == "multilabel"
+    each = "label: share of cases with it" if labels else "class against all others: its share"
     caption = (
-        "Calibration of each class against all others: share of the class against its mean "
-        f"predicted probability in bins of about equally many cases ({_bins_said(drawn)}); "
+        f"Calibration of each {each} against its mean predicted probability in bins of about equally many cases ({_bins_said(drawn)}); "
         "dotted: perfect calibration."
     )
     if len(shown) < len(evidence.classes):

@@ -28,8 +28,8 @@ def section(evidence: Evidence) -> Section:
         else:
             text = f"{len(evidence.classes)} classes are too many for a matrix; see the table."
             blocks.append(Missing(text))
-    if evidence.kind == "multiclass" and evidence.metrics:
-        blocks += [_per_class(evidence, split) for split in _SPLITS if split in evidence.metrics]
+    if evidence.kind != "binary" and evidence.metrics:
+        blocks += [per_class(evidence, split) for split in _SPLITS if split in evidence.metrics]
     if not blocks:
         blocks = [Missing("Not evaluated yet.")]
     title = "Confusion matrix" if evidence.kind == "binary" else "Confusion and classes"
@@ -60,15 +60,18 @@ def _binary(evidence: Evidence, split: str, found: SplitPredictions) -> Block:
 
 def _multiclass(evidence: Evidence, split: str, found: SplitPredictions) -> Table:
     from medfusion.evaluation import confusion_matrix
+    from medfusion.evaluation.ordinal import called_rank
 
-    called = found.output.argmax(axis=1)
+    called, how = found.output.argmax(axis=1), "the most probable class is predicted"
+    if evidence.kind == "ordinal":
+        called, how = called_rank(found.output), "the median of the probabilities is predicted"
     matrix = confusion_matrix(found.target, called, len(evidence.classes))
-    return _table(evidence, split, matrix, "the most probable class is predicted")
+    return _table(evidence, split, matrix, how)
 
 
 def _table(evidence: Evidence, split: str, matrix: np.ndarray, how: str) -> Table:
     rows = []
-    column = evidence.experiment.data.target.column
+    (column,) = evidence.experiment.data.target.columns
     for name, counts in zip(evidence.classes, matrix.tolist(), strict=True):
         whole = sum(counts)
         cells = [
@@ -90,7 +93,15 @@ def _share(count: int, whole: int) -> str:
     return count_of(count, whole).partition("(")[2].rstrip(")")
 
 
-def _per_class(evidence: Evidence, split: str) -> Table:
+def labels(evidence: Evidence) -> Section:
+    """Tabulate the figures of each label on validation and test."""
+    found = [per_class(evidence, split) for split in _SPLITS if split in (evidence.metrics or {})]
+    blocks: list[Block] = [*found] or [Missing("Not evaluated yet.")]
+    return Section("labels", "Labels", blocks)
+
+
+def per_class(evidence: Evidence, split: str) -> Table:
+    """Tabulate the metrics of each class or label on a split."""
     found: dict[str, dict[str, Cell]] = {}
     metrics: list[str] = []
     for key, estimate in (evidence.metrics or {}).get(split, {}).items():
@@ -104,18 +115,22 @@ def _per_class(evidence: Evidence, split: str) -> Table:
         cell = Cell(interval(estimate.value, estimate.ci), estimate.value, note=_why(note))
         found.setdefault(name, {})[metric] = cell
     cohort = evidence.cohort.of(split) if evidence.cohort else None
+    several = evidence.kind == "multilabel"
     rows = []
     for name in evidence.classes:
         count = cohort.target.get(name) if cohort else None
-        header = Cell(name, note=f"n = {int(count)}" if count is not None else "")
+        note = f"n = {int(count)}" if count is not None else ""
+        if several and cohort and count is not None:
+            note += f" of {cohort.subjects - cohort.unknown.get(name, 0)} known"
+        header = Cell(name, note=note)
         cells = [found.get(name, {}).get(metric, Cell("")) for metric in metrics]
         rows.append(Row(header, cells))
     return Table(
         name=f"classes-{split}",
-        caption=f"Each class against all others, {SPLIT_NAMES[split].lower()} split, with "
-        f"{evidence.confidence} confidence intervals. "
-        f"{counted(len(evidence.classes), 'class', 'classes')}.",
-        columns=["Class", *map(label, metrics)],
+        caption=f"Each {'label' if several else 'class against all others'}, "
+        f"{SPLIT_NAMES[split].lower()} split, with {evidence.confidence} confidence intervals. "
+        f"{counted(len(rows), 'label') if several else counted(len(rows), 'class', 'classes')}.",
+        columns=["Label" if several else "Class", *map(label, metrics)],
         rows=rows,
     )
 

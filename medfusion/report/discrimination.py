@@ -73,8 +73,9 @@ def _binary(evidence: Evidence) -> Figure:
 def _multiclass(evidence: Evidence) -> list[Block]:
     panels: list[Panel] = []
     level = evidence.confidence
+    each = "of each label" if evidence.kind == "multilabel" else "of each class against all others"
     most = evidence.judged("test", "auc") or evidence.judged("val", "auc")
-    counts = np.bincount(most.target, minlength=len(evidence.classes)) if most else np.zeros(0)
+    counts = most.counts() if most else np.zeros(0)
     drawn = sorted(np.argsort(-counts, kind="stable")[:CLASSES_DRAWN].tolist())
     for letter, split in zip("AB", (s for s in _SPLITS if evidence.prediction(s)), strict=False):
         found = evidence.judged(split, "auc")
@@ -86,17 +87,17 @@ def _multiclass(evidence: Evidence) -> list[Block]:
             area = _estimate(evidence.metric(split, f"auc[{name}]"))
             style = {"color": theme.CLASS_COLOURS[place], "width": 1.8}
             label = f"{theme.plain(theme.short(name, 20))}: {area}"
-            traces.append(_roc(found.target == number, found.output[:, number], label, style))
+            traces.append(_roc(*found.one(number), label, style))
             said.append(f"{name} {area}")
         title = f"{letter}. {theme.SPLIT_NAMES[split]}"
-        alt = f"ROC curves of each class against the others. {'; '.join(said)}."
+        alt = f"ROC curves {each}. {'; '.join(said)}."
         panels.append(Panel(title, _roc_plot(traces), alt, "tall"))
     caption = (
-        "Receiver operating characteristic of each class against all others; in the legend the "
-        f"area under the curve ({level} CI)."
+        f"Receiver operating characteristic {each}; in the legend the area under the curve "
+        f"({level} CI)."
     )
     if len(drawn) < len(evidence.classes):
-        caption += f" The {len(drawn)} most frequent of {len(evidence.classes)} classes are drawn."
+        caption += f" The {len(drawn)} most frequent of {len(evidence.classes)} are drawn."
     return [Figure("discrimination", caption, panels)]
 
 

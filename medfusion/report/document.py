@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from medfusion.report import (
@@ -16,11 +17,15 @@ from medfusion.report import (
     metric_table,
     operating_points,
     provenance,
+    risk_groups,
+    segmentation,
     summary,
+    survival,
+    survival_calibration,
     table1,
 )
-from medfusion.report.blocks import Document, Section
-from medfusion.report.evidence import Evidence
+from medfusion.report.blocks import Document, Figure, Section, Table
+from medfusion.report.evidence import Evidence, tasks
 
 Maker = Callable[[Evidence], Section]
 
@@ -39,7 +44,26 @@ _RESULTS: dict[str, tuple[Maker, ...]] = {
         calibration.section,
         confusion.section,
     ),
+    "multilabel": (
+        metric_table.section,
+        confusion.labels,
+        discrimination.section,
+        calibration.section,
+    ),
+    "ordinal": (
+        metric_table.section,
+        confusion.section,
+        discrimination.section,
+        calibration.section,
+    ),
     "regression": (metric_table.section, agreement.section),
+    "segmentation": (metric_table.section, segmentation.section),
+    "survival": (
+        metric_table.section,
+        survival.section,
+        survival_calibration.section,
+        risk_groups.section,
+    ),
 }
 _REST: tuple[Maker, ...] = (learning_curves.section, methods.section, provenance.section)
 
@@ -48,8 +72,6 @@ def compose(evidence: Evidence) -> Document:
     """Return the report of a run, as yet without any output format."""
     # One line says that something is not there yet; more sections would only repeat it.
     data = _DATA if evidence.cohort else _DATA[:2]
-    results = _RESULTS[evidence.kind]
-    makers = (*data, *(results if evidence.predictions else results[:1]), *_REST)
     return Document(
         title=evidence.experiment.name,
         state=evidence.status.state,
@@ -57,5 +79,31 @@ def compose(evidence: Evidence) -> Document:
         summary=summary.sentence(evidence),
         alert=summary.alert(evidence),
         numbers=summary.numbers(evidence),
-        sections=[maker(evidence) for maker in makers],
+        sections=[
+            *(maker(evidence) for maker in data),
+            *_results(evidence),
+            *(maker(evidence) for maker in _REST),
+        ],
     )
+
+
+def _results(evidence: Evidence) -> list[Section]:
+    """Return the results, of several tasks one after the other."""
+    parts = tasks(evidence)
+    if not parts:
+        makers = _RESULTS[evidence.kind]
+        return [maker(evidence) for maker in (makers if evidence.predictions else makers[:1])]
+    if not evidence.predictions:
+        return [metric_table.section(evidence)]
+    return [_named(section, name) for name, own in parts.items() for section in _results(own)]
+
+
+def _named(section: Section, task: str) -> Section:
+    """Return a section under the name of a task."""
+    blocks = [
+        dataclasses.replace(block, name=f"{task}-{block.name}")
+        if isinstance(block, Table | Figure)
+        else block
+        for block in section.blocks
+    ]
+    return Section(f"{task}-{section.name}", f"{task}: {section.title}", blocks)

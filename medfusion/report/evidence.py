@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medfusion.errors import RunError
-from medfusion.evaluation.layout import Layout, layout
+from medfusion.evaluation.layout import LabelLayout, Layout, TaskLayout, layout_of
+from medfusion.report.examples import Example, read_examples
 from medfusion.runs import History, RunFolder, Status
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
+from medfusion.spec.target import MultitaskTarget, TargetSpec, of_task
 
 COHORT = "cohort.json"
 SPLITS = ("train", "val", "test")
@@ -54,13 +56,17 @@ class TargetFacts(_Read):
 
 
 class SplitFacts(_Read):
-    """One split: its size, its target (counts of classes or mean, sd, min, max), what is missing."""
+    """One split: its size, its target (counts of classes or mean, sd, min, max), what is missing.
+
+    `unknown` has the number of rows without a target, by what it is called.
+    """
 
     split: str
     subjects: int
     groups: int
     target: dict[str, float | None]
     missing: dict[str, int] = {}
+    unknown: dict[str, int] = {}
 
 
 class NumericSummary(_Read):
@@ -148,17 +154,33 @@ class SplitPredictions:
     """Predictions of one split.
 
     Attributes:
-        target: Index of the class `[n]` (int64), or the observed number `[n]` (float64).
-        output: Probability of each class `[n, K]`, or the predicted number `[n]`.
+        target: Index of the class `[n]` (int64), the observed number `[n]` (float64), time and
+            event `[n, 2]`, or the pixels of each class `[n, K]`.
+        output: Probability of each class `[n, K]`, the predicted number `[n]`, risk and survival
+            `[n, 1 + T]`, or area, overlap and distance of each class of pixels `[n, 3 (K - 1)]`.
+        columns: Names of what was predicted.
     """
 
     target: NDArray[Any]
     output: NDArray[np.float64]
+    columns: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return len(self.target)
+
+    def one(self, place: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return truth and probability of one class or label, of the rows in which it is known."""
+        if self.target.ndim == 1:
+            return self.target == place, self.output[:, place]
+        known = ~np.isnan(self.target[:, place])
+        return self.target[known, place] == 1, self.output[known, place]
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return how many rows are of each class, or have each label."""
+        places = range(self.output.shape[1])
+        return np.array([int(self.one(place)[0].sum()) for place in places], dtype=np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +190,7 @@ class Evidence:
     Attributes:
         classes: Names of the classes in the order of the probabilities; empty for a regression.
         best: The epoch event whose weights are the best ones.
+        examples: Cases of a segmentation, drawn.
     """
 
     name: str
@@ -181,6 +204,7 @@ class Evidence:
     classes: tuple[str, ...]
     history: History
     best: Mapping[str, Any] | None
+    examples: tuple[Example, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -190,7 +214,7 @@ class Evidence:
     @property
     def event(self) -> str:
         """The event of a binary target, for instance "malignant = 1"."""
-        return f"{self.experiment.data.target.column} = {self.classes[1]}"
+        return f"{self.experiment.data.target.columns[0]} = {self.classes[1]}"
 
     @property
     def checks(self) -> Sequence[CheckFacts]:
@@ -229,6 +253,68 @@ class Evidence:
         return (self.predictions or {}).get(split)
 
 
+def tasks(evidence: Evidence) -> dict[str, Evidence]:
+    """Return each task of a multitask target as if it were the only one; else nothing."""
+    target = evidence.experiment.data.target
+    if not isinstance(target, MultitaskTarget):
+        return {}
+    return {name: _of_task(evidence, name, own) for name, own in target.tasks.items()}
+
+
+def _of_task(evidence: Evidence, task: str, target: TargetSpec) -> Evidence:
+    start = f"{task}/"
+    experiment = evidence.experiment
+    data = experiment.data.model_copy(update={"target": target})
+    metrics = evidence.metrics and {
+        split: {n.removeprefix(start): one for n, one in found.items() if n.startswith(start)}
+        for split, found in evidence.metrics.items()
+    }
+    classes = of_task(evidence.classes, task)
+    predictions = None
+    form = layout_of(experiment.data.target)
+    if evidence.predictions is not None and isinstance(form, TaskLayout):
+        predictions = {}
+        for split, found in evidence.predictions.items():
+            output = found.output.reshape(found.n, -1)
+            own, said, columns = form.part(task, found.target, output, found.columns)
+            plain = said[:, 0] if said.shape[1] == 1 and target.kind != "multilabel" else said
+            predictions[split] = SplitPredictions(own, plain, tuple(columns))
+    return dataclasses.replace(
+        evidence,
+        experiment=experiment.model_copy(update={"data": data}),
+        cohort=evidence.cohort and _cohort_of_task(evidence.cohort, task, target),
+        metrics=metrics,
+        predictions=predictions,
+        classes=classes,
+    )
+
+
+def _cohort_of_task(cohort: CohortFacts, task: str, target: TargetSpec) -> CohortFacts:
+    start = f"{task}/"
+    facts = TargetFacts(
+        column=", ".join(target.columns),
+        kind=target.kind,
+        classes=of_task(cohort.target.classes or (), task),
+        unit=getattr(target, "unit", ""),
+    )
+    splits = []
+    for split in cohort.splits:
+        own = {n.removeprefix(start): v for n, v in split.target.items() if n.startswith(start)}
+        lost = {n.removeprefix(start): v for n, v in split.unknown.items() if n.startswith(start)}
+        without = split.unknown.get(task, 0)
+        splits.append(
+            split.model_copy(
+                update={
+                    "target": own,
+                    "unknown": lost,
+                    "subjects": split.subjects - without,
+                    "missing": {},
+                }
+            )
+        )
+    return cohort.model_copy(update={"target": facts, "splits": tuple(splits)})
+
+
 def gather(run: RunFolder) -> Evidence:
     """Read a run folder.
 
@@ -239,7 +325,7 @@ def gather(run: RunFolder) -> Evidence:
     experiment = run.experiment
     cohort = _optional(run.path / COHORT, TypeAdapter(CohortFacts))
     history = run.history()
-    classes, predictions = _predictions(run, experiment.data.target.kind, cohort)
+    classes, predictions = _predictions(run, experiment.data.target, cohort)
     return Evidence(
         name=run.name,
         experiment=experiment,
@@ -252,6 +338,7 @@ def gather(run: RunFolder) -> Evidence:
         classes=classes,
         history=history,
         best=next((event for event in reversed(history.epochs) if event.get("best")), None),
+        examples=read_examples(run.path),
     )
 
 
@@ -271,14 +358,14 @@ def _optional(path: Path, schema: TypeAdapter[T]) -> T | None:
 
 
 def _predictions(
-    run: RunFolder, kind: str, cohort: CohortFacts | None
+    run: RunFolder, target: TargetSpec, cohort: CohortFacts | None
 ) -> tuple[tuple[str, ...], Mapping[str, SplitPredictions] | None]:
     known = (cohort.target.classes if cohort else None) or ()
     path = run.path / files.PREDICTIONS
     if not path.is_file():
         return tuple(known), None
     header, rows = _rows(path)
-    form = layout(kind)
+    form = layout_of(target)
     outputs, classes = form.columns(header), form.classes(header)
     wanted = ("id", "split", *form.targets(classes), *outputs)
     lacking = [name for name in wanted if name not in header]
@@ -292,8 +379,7 @@ def _predictions(
     for line, cells in enumerate(rows, start=2):
         row = dict(zip(header, cells, strict=False))
         try:
-            sound = np.isfinite(form.predictions([row], header)).all()
-            sound &= np.isfinite(form.read([row], classes)).all()
+            sound = form.whole(row, header) and form.sound(form.read([row], classes))
         except (KeyError, ValueError) as error:
             msg = f"{path}: damaged: record {line}: {type(error).__name__}: {error}"
             raise RunError(msg) from None
@@ -302,14 +388,17 @@ def _predictions(
             raise RunError(msg)
         by_split.setdefault(row["split"], []).append(row)
     return classes, {
-        split: SplitPredictions(form.read(chosen, classes), _squeezed(form, chosen, header))
+        split: SplitPredictions(
+            form.read(chosen, classes), _squeezed(form, chosen, header), tuple(outputs)
+        )
         for split, chosen in by_split.items()
     }
 
 
 def _squeezed(form: Layout, rows: list[dict[str, str]], header: list[str]) -> NDArray[np.float64]:
     found = form.predictions(rows, header)
-    return found[:, 0] if found.shape[1] == 1 else found
+    single = found.shape[1] == 1 and not isinstance(form, LabelLayout)
+    return found[:, 0] if single else found
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:

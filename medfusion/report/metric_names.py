@@ -26,22 +26,43 @@ LABELS = {
     "ece": "Expected calibration error",
     "threshold": "Threshold",
     "prevalence": "Prevalence",
+    "quadratic_kappa": "Quadratic weighted kappa",
+    "linear_kappa": "Linear weighted kappa",
+    "rank_mae": "Mean absolute error (classes)",
+    "within_one": "Within one class",
+    "ranked_probability_score": "Ranked probability score",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R\N{SUPERSCRIPT TWO}",
     "bias": "Bias (mean error)",
     "pearson": "Pearson correlation",
+    "c_index": "C-index (Harrell)",
+    "c_index_uno": "C-index (Uno)",
+    "auc_mean": "Time-dependent AUC, mean",
+    "ibs": "Integrated Brier score",
+    "observed_expected": "Observed / expected",
+    "dice": "Dice",
+    "iou": "Intersection over union",
+    "hd95": "Hausdorff distance (95 %)",
+    "area_difference": "Relative area difference",
+    "area_error": "Relative area error",
     "loss": "Loss",
     "lr": "Learning rate",
 }
 
-IN_TARGET_UNITS = frozenset({"rmse", "mae", "bias"})
+IN_TARGET_UNITS = frozenset({"rmse", "mae", "bias", "hd95"})
 """Metrics in the unit of the target."""
 
 MACRO = frozenset({"auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1"})
 """Metrics that are means over the classes where there are more than two."""
 
-_PROPER = ("Brier", "Pearson", "R\N{SUPERSCRIPT TWO}")
+_MACRO_OF = {
+    "multiclass": MACRO,
+    "multilabel": frozenset({"auc", "average_precision", "f1", "brier"}),
+    "ordinal": frozenset({"auc"}),
+}
+
+_PROPER = ("Brier", "C-index", "Dice", "Hausdorff", "Pearson", "R\N{SUPERSCRIPT TWO}")
 _OF_CLASS = re.compile(r"(?P<metric>[a-z0-9_]+)\[(?P<name>.*)\]", re.DOTALL)
 
 
@@ -61,8 +82,11 @@ def label(name: str, *, kind: str = "binary", unit: str | None = None) -> str:
     >>> label("auc"), label("auc", kind="multiclass"), label("rmse", unit="years")
     ('AUC', 'AUC, macro-average', 'RMSE (years)')
     """
+    task, _, own = name.rpartition("/")
+    if task:
+        return f"{task}: {label(own, kind=kind, unit=unit)}"
     text = LABELS.get(name, name)
-    if kind == "multiclass" and name in MACRO:
+    if name in _MACRO_OF.get(kind, ()):
         text += ", macro-average"
     if unit and name in IN_TARGET_UNITS:
         text += f" ({unit})"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 from medfusion.report.blocks import KeyNumber
-from medfusion.report.evidence import Evidence
-from medfusion.report.metric_names import label
+from medfusion.report.evidence import Evidence, tasks
+from medfusion.report.metric_names import IN_TARGET_UNITS, label
 from medfusion.report.numbers import counted, decimal, duration, interval, listed
 from medfusion.report.theme import SPLIT_NAMES
 from medfusion.spec import METRICS
@@ -14,7 +15,11 @@ from medfusion.spec import METRICS
 _KEY = {
     "binary": ("auc", "sensitivity", "specificity", "calibration_slope"),
     "multiclass": ("auc", "balanced_accuracy", "accuracy", "f1"),
+    "multilabel": ("auc", "auc_micro", "average_precision", "f1"),
+    "ordinal": ("quadratic_kappa", "rank_mae", "accuracy", "within_one"),
     "regression": ("mae", "rmse", "r2", "bias"),
+    "segmentation": ("dice", "iou", "hd95", "area_difference"),
+    "survival": ("c_index", "c_index_uno", "auc_mean", "ibs"),
 }
 
 
@@ -65,6 +70,8 @@ def sentence(evidence: Evidence) -> str:
     split = _reported(evidence)
     if split is None:
         return "The model has not been evaluated yet."
+    if parts := tasks(evidence):
+        return " ".join(f"{name}: {sentence(own)}" for name, own in parts.items())
     main = METRICS[evidence.kind][1]
     unit = getattr(evidence.experiment.data.target, "unit", None)
     found = evidence.metric(split, main)
@@ -72,13 +79,15 @@ def sentence(evidence: Evidence) -> str:
     size = f"n = {found.n if found else 0}"
     if evidence.kind == "binary" and prediction is not None:
         size += f", {counted(int((prediction.target == 1).sum()), 'event')}"
+    if evidence.kind == "survival" and prediction is not None:
+        size += f", {counted(int(prediction.target[:, 1].sum()), 'event')}"
     if found is None or found.value is None:
         why = f" ({found.note})" if found and found.note else ""
         return f"On the {SPLIT_NAMES[split].lower()} split ({size}), {label(main)} cannot be given{why}."
     value = decimal(found.value)
     if found.ci:
         value += f" ({evidence.confidence} CI {decimal(found.ci[0])} to {decimal(found.ci[1])})"
-    if unit:
+    if unit and main in IN_TARGET_UNITS:
         value += f" {unit}"
     name = label(main, kind=evidence.kind)
     return f"On the {SPLIT_NAMES[split].lower()} split ({size}) the model reached {name} {value}."
@@ -89,6 +98,13 @@ def numbers(evidence: Evidence) -> list[KeyNumber]:
     split = _reported(evidence)
     if split is None:
         return []
+    if parts := tasks(evidence):
+        first = {name: numbers(own)[:1] for name, own in parts.items()}
+        return [
+            dataclasses.replace(number, label=f"{name}: {number.label}")
+            for name, found in first.items()
+            for number in found
+        ]
     unit = getattr(evidence.experiment.data.target, "unit", None)
     found = []
     for name in _KEY[evidence.kind]:

@@ -23,6 +23,7 @@ PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 PREPROCESSING = "preprocessing.json"
+TASK = "task.json"
 LOG = "log.txt"
 
 
@@ -70,7 +71,7 @@ class RunFolder:
     @property
     def predictions(self) -> list[dict[str, str]]:
         """Rows of predictions.csv."""
-        return self._rows(PREDICTIONS, ("id", "split", "target"))
+        return self._rows(PREDICTIONS, ("id", "split"))
 
     @property
     def split(self) -> list[dict[str, str]]:

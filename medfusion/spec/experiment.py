@@ -10,16 +10,23 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from medfusion.errors import SpecError
+from medfusion.errors import SpecError, unknown
 from medfusion.spec import code, migration, problems, text
+from medfusion.spec.aggregator import CrossViewAttention, LearnedWeightViews
 from medfusion.spec.base import Int, Spec
-from medfusion.spec.data import Data
+from medfusion.spec.data import Bag, Data
 from medfusion.spec.evaluation import Evaluation
+from medfusion.spec.head import SegmentationHead
+from medfusion.spec.loss import PerTaskLoss, misfit
 from medfusion.spec.metric import main_metric, metric_names
 from medfusion.spec.model import Model
+from medfusion.spec.target import MultitaskTarget
 from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
+
+_WITHOUT_AUXILIARY = ("segmentation",)
+"""Kinds of target that the features of one modality alone cannot be judged on."""
 
 
 class Experiment(Spec):
@@ -89,7 +96,16 @@ class Experiment(Spec):
             found.append("model.image is idle: data.images is empty")
         if self.model.table is not None and not (self.data.numeric or self.data.categorical):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
+        if self.model.alignment is not None and not self._has_both:
+            found.append("model.alignment is idle: it needs images and columns")
+        several = any(view.instances is not None for view in self.data.images.values())
+        if self.model.instances != Model().instances and not several:
+            found.append("model.instances is idle: no view has instances (slices or a bag)")
         return found
+
+    @property
+    def _has_both(self) -> bool:
+        return bool(self.data.images) and bool(self.data.numeric or self.data.categorical)
 
     @property
     def yaml(self) -> str:
@@ -182,15 +198,27 @@ class Experiment(Spec):
     def __hash__(self) -> int:
         return hash(self.hash)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _head_of_pixels(cls, given: Any) -> Any:
+        """Let the head of a segmentation be the one for pixels, where none is named."""
+        if not isinstance(given, Mapping) or not _is_segmentation(given.get("data")):
+            return given
+        model = given.get("model", {})
+        if isinstance(model, Model) and "head" not in model.model_fields_set:
+            return {**given, "model": model.model_copy(update={"head": SegmentationHead()})}
+        if isinstance(model, Mapping) and "head" not in model:
+            return {**given, "model": {**model, "head": {"kind": "segmentation"}}}
+        return given
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         self._check_monitor()
+        self._check_head()
         self._check_idle_parts()
+        self._check_auxiliary()
         self._check_views()
-        weights = self.training.class_weights
-        if weights != "none" and self.data.target.kind == "regression":
-            msg = "training.class_weights is for classes; the target is a regression"
-            raise ValueError(msg)
+        self._check_loss()
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
             msg = "training.optimizer.encoder_lr_scale is unused: there is no image encoder"
             raise ValueError(msg)
@@ -198,6 +226,21 @@ class Experiment(Spec):
             msg = "training.gradient_checkpointing is unused: there is no image encoder"
             raise ValueError(msg)
         return self
+
+    def _check_head(self) -> None:
+        pixels = isinstance(self.model.head, SegmentationHead)
+        if pixels and self.data.segmented is None:
+            msg = (
+                f"model.head: segmentation classes pixels, but the target is "
+                f"{self.data.target.kind}; leave the head out, or give a segmentation target"
+            )
+            raise ValueError(msg)
+        if not pixels and self.data.segmented is not None:
+            msg = (
+                f"model.head: {self.model.head.kind} has one answer per subject, but a segmentation "
+                "target asks for every pixel; leave the head out, or use {kind: segmentation}"
+            )
+            raise ValueError(msg)
 
     def _check_monitor(self) -> None:
         known = [f"val/{name}" for name in metric_names(self.data.target)]
@@ -215,6 +258,24 @@ class Experiment(Spec):
             )
             raise ValueError(msg)
 
+    def _check_loss(self) -> None:
+        target, training = self.data.target, self.training
+        if training.class_weights != "none" and target.kind in ("regression", "survival"):
+            msg = f"training.class_weights is for classes; the target is a {target.kind}"
+            raise ValueError(msg)
+        if isinstance(training.class_weights, tuple) and target.kind == "multitask":
+            msg = (
+                "training.class_weights: a multitask target takes a rule, balanced or "
+                "effective-number, not numbers"
+            )
+            raise ValueError(msg)
+        loss = training.loss
+        reason = "" if loss is None else misfit(loss, target.kind)
+        if not reason and isinstance(loss, PerTaskLoss) and isinstance(target, MultitaskTarget):
+            reason = _task_misfit(loss, target)
+        if reason:
+            raise ValueError(reason)
+
     def _check_idle_parts(self) -> None:
         # A part without inputs is a slip unless the data part says in so many words that there
         # are none (images: {}), as one does to train a single modality of the same experiment.
@@ -229,9 +290,55 @@ class Experiment(Spec):
                 "(write `numeric: []` if that is meant)"
             )
             raise ValueError(msg)
+        slip = (not self.data.images and "images" not in said) or (
+            not columns and not said & {"numeric", "categorical"}
+        )
+        if self.model.alignment is not None and slip:
+            msg = "model.alignment is unused: it needs data.images and columns of the table"
+            raise ValueError(msg)
+
+    def _check_auxiliary(self) -> None:
+        if self.model.auxiliary is not None and self.data.target.kind in _WITHOUT_AUXILIARY:
+            msg = (
+                "model.auxiliary is not possible for a segmentation: one modality's vector has no "
+                "pixels; leave it out"
+            )
+            raise ValueError(msg)
 
     def _check_views(self) -> None:
         channels = {view.channels for view in self.data.images.values()}
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
             raise ValueError(msg)
+        bags = [name for name, view in self.data.images.items() if isinstance(view.instances, Bag)]
+        aggregate = self.model.instances
+        if bags and isinstance(aggregate, LearnedWeightViews):
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places for "
+                "learned-weight: choose attention or gated-abmil"
+            )
+            raise ValueError(msg)
+        if bags and isinstance(aggregate, CrossViewAttention) and aggregate.embeddings:
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places: "
+                "set embeddings to false"
+            )
+            raise ValueError(msg)
+
+
+def _task_misfit(loss: PerTaskLoss, target: MultitaskTarget) -> str:
+    for name, own in loss.losses.items():
+        path = f"training.loss.losses.{name}"
+        if name not in target.tasks:
+            return f"{path}: {unknown('task', name, target.tasks)}"
+        if reason := misfit(own, target.tasks[name].kind, path):
+            return reason
+    return ""
+
+
+def _is_segmentation(data: Any) -> bool:
+    if isinstance(data, Data):
+        return data.segmented is not None
+    target = data.get("target") if isinstance(data, Mapping) else None
+    kind = target.get("kind") if isinstance(target, Mapping) else getattr(target, "kind", None)
+    return kind == "segmentation"

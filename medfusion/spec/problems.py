@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -24,8 +25,10 @@ def describe(
         lines: Line of each path, where the document came from text.
     """
     found = []
-    for item in error.errors(include_url=False):
-        path = _document_path(item["loc"], model)
+    items = [(item, _document_path(item["loc"], model)) for item in error.errors(include_url=False)]
+    for item, path in items:
+        if _other_branch(item, path, items):
+            continue
         line = _line(path or _named_path(item), lines)
         where = f"{source}, line {line}" if line else source
         dotted = ".".join(str(part) for part in path)
@@ -63,18 +66,36 @@ def _document_path(loc: Path, model: type[BaseModel]) -> Path:
         if len(members) > 1 and part in tags:
             current = tags[part]
             continue
-        if isinstance(part, str) and (part.startswith("function-") or part in _BRANCHES):
+        if isinstance(part, str) and _BRANCH.fullmatch(part):
             continue
         path.append(part)
         current = _child(members, part, current)
     return tuple(path)
 
 
-_BRANCHES = {"[key]", "literal['all','none']", "literal['none','balanced']", "int"} | {
-    "constrained-int",
-    "tuple[float, ...]",
-    "tuple[constrained-float, ...]",
-}
+_BRANCH = re.compile(
+    r"\[key\]|int|float|EffectiveNumber|(function|constrained)-.*|(literal|tuple|dict|list)\[.*"
+)
+"""What pydantic puts into a location for the members of a union without tags."""
+
+_NEEDS_STRUCTURE = ("tuple_type", "dict_type", "model_type")
+
+
+def _other_branch(
+    item: Mapping[str, Any], path: Path, items: Sequence[tuple[Mapping[str, Any], Path]]
+) -> bool:
+    """Return whether a problem is of a member of a union that was not meant.
+
+    Where a word or a mapping may stand, a wrong word is no wrong mapping and the other way round.
+    """
+    given = item.get("input")
+    if item["type"] == "literal_error" and isinstance(given, Mapping | Sequence):
+        if isinstance(given, str):
+            return False
+        return any(one is not item and where[: len(path)] == path for one, where in items)
+    if item["type"] in _NEEDS_STRUCTURE and isinstance(given, str):
+        return any(one["type"] == "literal_error" and where == path for one, where in items)
+    return False
 
 
 def _child(members: list[type[BaseModel]], part: str | int, current: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from medfusion.spec.base import Int, Real, Spec
+from medfusion.spec.loss import Loss
 
 
 class _Optimizer(Spec):
@@ -120,6 +121,14 @@ class EarlyStopping(Spec):
     """Smallest change that counts as improvement."""
 
 
+class EffectiveNumber(Spec):
+    """Weights inverse to the effective number of cases of a class (https://arxiv.org/abs/1901.05555)."""
+
+    kind: Literal["effective-number"] = "effective-number"
+    beta: Real = Field(0.999, ge=0, lt=1)
+    """0 weighs no class; towards 1 the weights become those of "balanced"."""
+
+
 class Training(Spec):
     """How the model is trained."""
 
@@ -133,8 +142,12 @@ class Training(Spec):
     """How the learning rate moves."""
     early_stopping: EarlyStopping | None = None
     """When to end early; null trains all epochs. The best epoch's weights are used in either case."""
-    class_weights: Literal["none", "balanced"] | tuple[Annotated[Real, Field(gt=0)], ...] = "none"
-    """Weight of each class in the loss: "balanced" is inverse to its frequency in training."""
+    loss: Loss | None = None
+    """What is made small; null is the target's own: cross-entropy for classes and labels, corn for ordered classes, mse for a number, cox for survival."""
+    class_weights: (
+        Literal["none", "balanced"] | tuple[Annotated[Real, Field(gt=0)], ...] | EffectiveNumber
+    ) = "none"
+    """Weight of each class in the loss: "balanced" is inverse to its frequency in training, effective-number milder. Labels have one number each, the weight of their positive cases."""
     accumulate: Int = Field(1, ge=1)
     """Batches whose gradients are summed before a step of the optimizer."""
     clip_norm: Real | None = Field(None, gt=0)

@@ -49,7 +49,7 @@ def save_last(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -
 
     def keep_previous() -> None:
         if last.exists():
-            _list(folder, PREVIOUS, _digest(last))
+            _list(folder, PREVIOUS, digest(last))
             atomic.write(folder / PREVIOUS, lambda part: _link(last, part))
 
     _save(folder, LAST, tensors, state, before=keep_previous)
@@ -91,7 +91,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.exists():
         msg = f"{path}: there is no such checkpoint"
         raise RunError(msg)
-    if _digest(path) not in _manifest(path.parent).get(path.name, []):
+    if digest(path) not in _manifest(path.parent).get(path.name, []):
         msg = f"{path}: damaged (its SHA-256 is not the one in {MANIFEST})"
         raise RunError(msg)
     try:
@@ -111,10 +111,10 @@ def _save(
 
     def fill(part: Path) -> None:
         save_file(flat, part, metadata={"state": json.dumps(state, sort_keys=True)})
-        digest = _digest(part)
+        content = digest(part)
         if before is not None:
             before()
-        _list(folder, name, digest)
+        _list(folder, name, content)
 
     try:
         atomic.write(folder / name, fill)
@@ -124,11 +124,11 @@ def _save(
             raise OSError(int(code[1]) if code else errno.EIO, str(error)) from error
 
 
-def _list(folder: Path, name: str, digest: str) -> None:
+def _list(folder: Path, name: str, content: str) -> None:
     """List the digest of the file to come beside that of the file that is there now."""
     path = folder / name
     digests = _manifest(folder)
-    digests[name] = [digest, *([_digest(path)] if path.exists() else [])]
+    digests[name] = [content, *([digest(path)] if path.exists() else [])]
     atomic.write_json(folder / MANIFEST, digests)
 
 
@@ -138,13 +138,14 @@ def _manifest(folder: Path) -> dict[str, list[str]]:
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): [str(digest) for digest in found] for name, found in document.items()}
+        return {str(name): [str(one) for one in found] for name, found in document.items()}
     except (ValueError, AttributeError, TypeError, OSError) as error:
         msg = f"{path}: damaged ({error})"
         raise RunError(msg) from None
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

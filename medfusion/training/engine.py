@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from medfusion.data import Loader
 from medfusion.data.batch import Batch
 from medfusion.errors import TrainingError
-from medfusion.evaluation import epoch_metrics
-from medfusion.spec import SMALLER_IS_BETTER, Training
+from medfusion.spec import Training, smaller_is_better
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
 from medfusion.training.objective import Moment, Objective, forward, target_of
@@ -214,21 +213,23 @@ class Engine:
     def validate(self) -> dict[str, float]:
         """Return "val/loss" and the target's metrics on the validation rows."""
         logits, target = self.logits(self.val_loader)
-        loss = float(self.task.loss(logits, target))
-        metrics = epoch_metrics(self.task.kind, target.numpy(), self.task.predictions(logits))
+        loss = float(self.task.loss_of(logits, target))
+        metrics = self.task.metrics(target.numpy(), logits)
         if math.isfinite(loss):
             metrics = {"loss": loss, **metrics}
         return {f"val/{name}": value for name, value in metrics.items()}
 
     @torch.no_grad()
     def logits(self, loader: Loader) -> tuple[Tensor, Tensor]:
-        """Return logits [n, outputs] and targets [n] of a loader's rows, on the CPU."""
+        """Return what the task keeps of a loader's rows: logits [n, ...] and targets, on the CPU."""
         self.model.eval()
         logits, targets = [], []
         for batch in loader.epoch(0):
             moved = batch.to(self.fabric.device)
-            logits.append(forward(self.model, moved).logits.float().cpu())
-            targets.append(target_of(batch).clone())
+            output = forward(self.model, moved).logits.float()
+            kept, target = self.task.keep(output, target_of(moved))
+            logits.append(kept)
+            targets.append(target)
             self._tell("on_validation_step")
         return torch.cat(logits), torch.cat(targets)
 
@@ -276,7 +277,7 @@ class Engine:
         if best is None:
             return True
         delta = stopping.min_delta if stopping is not None else 0.0
-        down = self.monitor.removeprefix("val/") in SMALLER_IS_BETTER
+        down = smaller_is_better(self.monitor)
         return value < best - delta if down else value > best + delta
 
     def _tell(self, event: str, *report: Any) -> None:

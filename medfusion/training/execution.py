@@ -24,8 +24,9 @@ from medfusion.models.backbones.licences import commercial_use
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
-from medfusion.spec import SMALLER_IS_BETTER, Experiment
+from medfusion.spec import Experiment, smaller_is_better
 from medfusion.training import checkpoint, prediction
+from medfusion.training.auxiliary import auxiliary_terms
 from medfusion.training.callbacks import Callback, EpochReport
 from medfusion.training.device import choose_device, choose_precision, loading_threads
 from medfusion.training.engine import Engine, optimizer_steps, seed_everything
@@ -201,7 +202,7 @@ def _engine(
         training.schedule,
         steps_per_epoch=optimizer_steps(loaders[0], training),
         epochs=training.epochs,
-        smaller_is_better=experiment.monitor.removeprefix("val/") in SMALLER_IS_BETTER,
+        smaller_is_better=smaller_is_better(experiment.monitor),
     )
     folder = run.path / files.CHECKPOINTS
     folder.mkdir(exist_ok=True)
@@ -209,7 +210,9 @@ def _engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        objective=Objective(task),
+        objective=Objective(
+            task, auxiliary_terms(experiment.model.auxiliary, model.modalities, task)
+        ),
         train=loaders[0],
         val=loaders[1],
         settings=training,

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from medfusion.data import Cases, Cohort, Loader, Preprocessing
+from medfusion.data import Batch, Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
-from medfusion.evaluation import choose_threshold, evaluate
-from medfusion.evaluation.layout import layout
+from medfusion.evaluation import Metric, choose_threshold, evaluate
+from medfusion.evaluation.layout import layout_of
 from medfusion.models import MultimodalModel
 from medfusion.runs import RunFolder, atomic
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment
-from medfusion.training import checkpoint
+from medfusion.training import checkpoint, regions
 from medfusion.training.device import choose_device, loading_threads
 from medfusion.training.objective import forward
-from medfusion.training.tasks import Task, task_from_json
+from medfusion.training.tasks import Judged, Task, task_from_json
 
 SPLITS = ("train", "val", "test")
 
@@ -39,7 +41,16 @@ def build_model(
         numeric=len(data.numeric),
         categories=preprocessing.cardinalities,
         outputs=task.outputs,
+        extension=task.extension(),
         folder=experiment.folder,
+        instances={
+            name: view.instances.places
+            for name, view in data.images.items()
+            if view.instances is not None
+        },
+        bins=preprocessing.scaled_bins,
+        combine=task.combine,
+        segmented=data.segmented,
     )
 
 
@@ -55,7 +66,7 @@ def trained_model(run: RunFolder) -> tuple[MultimodalModel, Preprocessing, Task]
         raise RunError(msg)
     tensors, state = checkpoint.load(path)
     preprocessing = read_preprocessing(run)
-    task = task_from_json(state["task"])
+    task = _as_saved(run) or task_from_json(state["task"])
     model = build_model(_without_weights(run.experiment), preprocessing, task)
     model.load_state_dict(tensors)
     return model, preprocessing, task
@@ -78,25 +89,68 @@ def read_preprocessing(run: RunFolder) -> Preprocessing:
         raise RunError(msg) from None
 
 
-def predict(run: RunFolder, table: str | Path) -> tuple[list[str], np.ndarray, Task]:
+def predict(
+    run: RunFolder, table: str | Path, masks: Path | None = None
+) -> tuple[list[str], np.ndarray, Task]:
     """Predict the rows of a table with a trained run.
 
     Args:
         run: The run.
         table: A table with the run's id and feature columns; the target is not needed.
+        masks: Folder for the predicted masks of a segmentation, one PNG a row; see
+            `medfusion.training.regions`.
 
     Returns:
-        The ids, the predictions (probabilities [n, classes] or values [n]) and the task.
+        The ids, the predictions (probabilities [n, classes], values [n], risk and survival
+        [n, 1 + T], or the pixels of each class but the first [n, K - 1]) and the task.
 
     Raises:
         RunError: The run is not trained.
         TableError: A column is missing or does not fit.
+        InputError: Masks are asked for of another target than a segmentation.
     """
     model, preprocessing, task = trained_model(run)
     experiment = run.experiment
+    if masks is not None and experiment.data.segmented is None:
+        msg = f"{run.path}: predicts {task.kind}, which has no masks; leave them out"
+        raise InputError(msg)
+    if not task.ready:  # stopped before its end: what follows the training has not been done
+        cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
+        train = cohort.rows("train")
+        logits = _logits(model, _loader(cohort, train, experiment), experiment)
+        task = _complete(run, task, logits, cohort.target[train])
     cases = Cases.load(experiment.data, Path(table), preprocessing)
     loader = _loader(cases, np.arange(len(cases.ids)), experiment)
-    return cases.ids, _predict(model, task, loader, experiment), task
+    if experiment.data.segmented is None:
+        return cases.ids, task.predictions(_logits(model, loader, experiment)), task
+    found = outputs(model, loader, experiment)
+    if masks is not None:
+        found = regions.save_masks(task, found, cases, masks)
+    view = list(experiment.data.images).index(experiment.data.segmented)
+    return cases.ids, regions.areas(task, found, view), task
+
+
+def predict_rows(
+    model: nn.Module,
+    task: Task,
+    cases: Cases,
+    rows: np.ndarray,
+    experiment: Experiment,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
+) -> np.ndarray:
+    """Return the predictions of a trained model for some rows, as `predict` does.
+
+    Args:
+        model: The model, as `trained_model` gives it.
+        task: Its task.
+        cases: The cases.
+        rows: int64, which of them.
+        experiment: The run's experiment.
+        change: Changes each batch before the model sees it, for instance hides a modality.
+    """
+    loader = _loader(cases, rows, experiment)
+    found = [logits.cpu() for _, logits in outputs(model, loader, experiment, change)]
+    return task.predictions(torch.cat(found))
 
 
 def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]:
@@ -114,32 +168,55 @@ def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]
     model, preprocessing, task = trained_model(run)
     if cohort is None:
         cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
-    everyone = np.arange(len(cohort.ids))
-    predictions = _predict(model, task, _loader(cohort, everyone, experiment), experiment)
-    threshold = None
-    if task.kind == "binary":
-        val = cohort.rows("val")
-        threshold = choose_threshold(
-            cohort.target[val], predictions[val][:, 1], experiment.evaluation.threshold
-        )
-    metrics: dict[str, Any] = {}
-    for split in SPLITS:
-        rows = cohort.rows(split)
-        found = evaluate(
-            cohort.target[rows],
-            predictions[rows],
-            kind=task.kind,
-            classes=task.classes,
-            groups=[cohort.groups[row] for row in rows],
-            settings=experiment.evaluation,
-            threshold=threshold,
-            chosen_here=split == "val" and experiment.evaluation.threshold.kind != "fixed",
-            seed=experiment.seed,
-        )
-        metrics[split] = {name: metric.to_json() for name, metric in found.items()}
+    everyone, train = np.arange(len(cohort.ids)), cohort.rows("train")
+    loader = _loader(cohort, everyone, experiment)
+    if task.kind == "segmentation":
+        found = outputs(model, loader, experiment)
+        predictions = regions.judge(task, found, cohort.masks.spacing)
+        chosen, dice = regions.choose_examples(task, cohort, predictions)
+        rows = np.array([row for _, row in chosen], dtype=np.int64)
+        shown = outputs(model, _loader(cohort, rows, experiment), experiment)
+        regions.write_examples(run.path, cohort, shown, chosen, dice)
+    else:
+        logits = _logits(model, loader, experiment)
+        if not task.ready:
+            task = _complete(run, task, logits[train], cohort.target[train])
+        predictions = task.predictions(logits)
+    metrics: dict[str, Any] = {split: {} for split in SPLITS}
+    for part in task.judged(cohort.target, predictions):
+        for split, cards in _judge(part, cohort, experiment).items():
+            named = {f"{part.prefix}{name}": one.to_json() for name, one in cards.items()}
+            metrics[split] |= named
     atomic.write_text(run.path / files.PREDICTIONS, _prediction_rows(cohort, predictions, task))
     atomic.write_json(run.path / files.METRICS, metrics)
     return metrics
+
+
+def _judge(part: Judged, cohort: Cohort, experiment: Experiment) -> dict[str, dict[str, Metric]]:
+    """Judge what belongs together on every split; the threshold is chosen on validation."""
+    settings, task = experiment.evaluation, part.task
+    of_split = {split: np.isin(part.rows, cohort.rows(split)) for split in SPLITS}
+    threshold = None
+    if task.kind == "binary":
+        val = of_split["val"]
+        threshold = choose_threshold(
+            part.target[val], part.predictions[val][:, 1], settings.threshold
+        )
+    return {
+        split: evaluate(
+            part.target[rows],
+            part.predictions[rows],
+            kind=task.kind,
+            classes=task.classes,
+            groups=[cohort.groups[row] for row in part.rows[rows]],
+            settings=settings,
+            threshold=threshold,
+            chosen_here=split == "val" and settings.threshold.kind != "fixed",
+            follow_up=task.follow_up(part.target[of_split["train"]]),
+            seed=experiment.seed,
+        )
+        for split, rows in of_split.items()
+    }
 
 
 def saved_split(run: RunFolder) -> dict[str, str] | None:
@@ -150,20 +227,29 @@ def saved_split(run: RunFolder) -> dict[str, str] | None:
 
 
 def prediction_table(
-    ids: list[str], predictions: np.ndarray, task: Task, **columns: list[str]
+    ids: list[str],
+    predictions: np.ndarray,
+    task: Task,
+    names: list[str] | None = None,
+    **columns: list[str],
 ) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table of predictions.
+    """Return header and rows of a table of predictions; what is not a number has an empty cell.
 
     Args:
         ids: One per row.
         predictions: Probabilities [n, classes] or values [n].
         task: Names the classes.
+        names: Columns of the predictions; by default those of rows without a target.
         columns: More columns, put after the id.
     """
-    names = task.columns
+    names = task.answers if names is None else names
     numbers = predictions.reshape(len(ids), len(names))
     rows = [
-        [name, *(column[index] for column in columns.values()), *map(repr, numbers[index].tolist())]
+        [
+            name,
+            *(column[index] for column in columns.values()),
+            *map(_cell, numbers[index].tolist()),
+        ]
         for index, name in enumerate(ids)
     ]
     return ["id", *columns, *names], rows
@@ -179,15 +265,21 @@ def prediction_frame(ids: list[str], predictions: np.ndarray, task: Task) -> Any
     """
     import pandas as pd
 
-    frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=task.columns)
+    frame = pd.DataFrame(predictions.reshape(len(ids), -1), columns=task.answers)
     frame.insert(0, "id", ids)
     return frame
 
 
+def _cell(number: float) -> str:
+    return repr(number) if number == number else ""  # noqa: PLR0124 - NaN alone differs from itself
+
+
 def _prediction_rows(cohort: Cohort, predictions: np.ndarray, task: Task) -> str:
-    target = layout(task.kind).write(cohort.target, task.classes)
+    target = layout_of(cohort.spec.target).write(cohort.target, task.classes)
+    if task.kind == "segmentation":
+        target |= regions.dice_cells(task, cohort.target, predictions)
     header, rows = prediction_table(
-        list(cohort.ids), predictions, task, split=list(cohort.split), **target
+        list(cohort.ids), predictions, task, task.columns, split=list(cohort.split), **target
     )
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
@@ -207,20 +299,63 @@ def _loader(cases: Cases, rows: np.ndarray, experiment: Experiment) -> Loader:
     )
 
 
-def _predict(model: nn.Module, task: Task, loader: Loader, experiment: Experiment) -> np.ndarray:
+def _logits(model: nn.Module, loader: Loader, experiment: Experiment) -> Tensor:
+    return torch.cat([found.cpu() for _, found in outputs(model, loader, experiment)])
+
+
+@torch.no_grad()
+def outputs(
+    model: nn.Module,
+    loader: Loader,
+    experiment: Experiment,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield each batch of a loader with the model's logits, on the device that it runs on.
+
+    Args:
+        model: The model.
+        loader: Its rows.
+        experiment: Says where to run.
+        change: Changes each batch before the model sees it.
+
+    Raises:
+        InputError: There are no rows.
+    """
     device = choose_device(experiment.training.device)
     fabric = Fabric(accelerator=device, devices=1)
     model = fabric.setup_module(model)
     model.eval()
-    with torch.no_grad():
-        logits = [
-            forward(model, batch.to(fabric.device)).logits.float().cpu()
-            for batch in loader.epoch(0)
-        ]
-    if not logits:
+    if not len(loader.rows):
         msg = "there are no rows to predict"
         raise InputError(msg)
-    return task.predictions(torch.cat(logits))
+    for batch in loader.epoch(0):
+        moved = change(batch).to(fabric.device)
+        yield moved, forward(model, moved).logits.float()
+
+
+def _complete(run: RunFolder, task: Task, logits: Tensor, target: np.ndarray) -> Task:
+    """Let the task take what it needs from the training rows, and save it beside the weights."""
+    done = task.after_training(logits, target)
+    saved = {"weights": _weights(run), "task": done.to_json()}
+    atomic.write_json(run.path / files.TASK, saved)
+    return done
+
+
+def _as_saved(run: RunFolder) -> Task | None:
+    """Return the task as completed for the present weights; None where that is still to be done."""
+    path = run.path / files.TASK
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return task_from_json(saved["task"]) if saved["weights"] == _weights(run) else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: damaged ({error}); delete it, `medfusion evaluate` makes it anew"
+        raise RunError(msg) from None
+
+
+def _weights(run: RunFolder) -> str:
+    return checkpoint.digest(run.path / files.CHECKPOINTS / checkpoint.BEST)
 
 
 def _without_weights(experiment: Experiment) -> Experiment:

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.spec import Experiment
 
 

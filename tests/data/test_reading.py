@@ -7,9 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from medfusion.data import Volume, read_volume, write_nifti
+from medfusion.data import Volume, png, read_volume, write_nifti
 from medfusion.data.nifti import read_nifti
-from medfusion.data.phantom import png
 from medfusion.data.reading import kind_of
 from medfusion.errors import InputError, VolumeReadError
 

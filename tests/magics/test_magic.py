@@ -6,7 +6,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from medfusion import Experiment
-from medfusion.data.phantom import png
+from medfusion.data import png
 from medfusion.magics import load_ipython_extension, unload_ipython_extension
 from medfusion.runs import RunFolder, process
 

@@ -45,6 +45,21 @@ def evaluate_code(code: str) -> Experiment:
     return names["exp"]
 
 
+def test_a_table_encoder_needs_no_kind_to_be_the_mlp():
+    exp = Experiment.from_yaml_text(YAML.replace("{kind: mlp, hidden: [64, 32]}", "{hidden: [9]}"))
+    assert exp.model.table.kind == "mlp"
+    assert exp.model.table.embeddings == "ple"
+    assert Experiment.from_yaml_text(exp.to_yaml()) == exp
+    with pytest.raises(
+        SpecError, match=r"model\.table\.membrs: unknown key; did you mean 'members'"
+    ):
+        Experiment.from_yaml_text(
+            YAML.replace("{kind: mlp, hidden: [64, 32]}", "{kind: tabm, membrs: 3}")
+        )
+    with pytest.raises(SpecError, match="unknown kind 'ft'"):
+        Experiment.from_yaml_text(YAML.replace("{kind: mlp, hidden: [64, 32]}", "{kind: ft}"))
+
+
 def test_the_yaml_of_the_contract_is_read_as_written():
     exp = Experiment.from_yaml_text(YAML)
     assert exp.name == "skin-fusion"

@@ -1,4 +1,4 @@
-"""Classes as target: two, or several without order."""
+"""Classes as target: two, several without order, or several in order."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from medfusion.data.numbers import are_numbers, to_numbers
 from medfusion.data.table import Table
 from medfusion.data.targets.contract import Target, complete
 from medfusion.data.wording import SHOWN, in_order, listed
 from medfusion.errors import SplitError, TableError, nearest
-from medfusion.spec.target import BinaryTarget, MulticlassTarget
+from medfusion.spec.target import BinaryTarget, MulticlassTarget, OrdinalTarget
+
+ClassSpec = BinaryTarget | MulticlassTarget | OrdinalTarget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassTarget(Target):
     """One label for each row."""
 
-    spec: BinaryTarget | MulticlassTarget
+    spec: ClassSpec
     labels: list[str]
 
     def strata(self) -> NDArray[np.int64]:
@@ -29,6 +32,8 @@ class ClassTarget(Target):
 
     def classes(self, train: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the classes in order; of two the event is the second.
+
+        Classes in order are those of all rows, as their order must not depend on the split.
 
         Raises:
             SplitError: The training split holds one class only.
@@ -42,6 +47,8 @@ class ClassTarget(Target):
             raise SplitError(msg)
         if isinstance(self.spec, MulticlassTarget):
             return self.spec.classes or tuple(in_order(seen))
+        if isinstance(self.spec, OrdinalTarget):
+            return self.spec.classes or tuple(in_order(set(self.labels)))
         names = in_order(set(self.labels))
         if self.spec.positive is None:
             return tuple(names)
@@ -66,7 +73,7 @@ class ClassTarget(Target):
         return np.array([index[label] for label in self.labels], dtype=np.int64)
 
 
-def read(table: Table, spec: BinaryTarget | MulticlassTarget, ids: Sequence[str]) -> ClassTarget:
+def read(table: Table, spec: ClassSpec, ids: Sequence[str]) -> ClassTarget:
     """Read the column.
 
     Raises:
@@ -74,11 +81,34 @@ def read(table: Table, spec: BinaryTarget | MulticlassTarget, ids: Sequence[str]
             binary target, an unknown `positive` or class.
     """
     labels = complete(table, spec.column, ids)
+    if isinstance(spec, OrdinalTarget):
+        labels = _one_spelling(table, spec, labels)
     _check_labels(table, spec, set(labels))
     return ClassTarget(spec, labels)
 
 
-def _check_labels(table: Table, spec: BinaryTarget | MulticlassTarget, found: set[str]) -> None:
+def _one_spelling(table: Table, spec: OrdinalTarget, labels: list[str]) -> list[str]:
+    """Return labels in which 2 and 2.0 are one class, spelled as `classes` does."""
+    found = in_order(set(labels))
+    if not are_numbers(found):
+        if spec.classes is None:
+            shown = ", ".join(repr(name) for name in found[:SHOWN])
+            msg = (
+                f"{table.path}: the order of the classes of {spec.column!r} ({shown}) cannot be "
+                "known as they are no numbers; name them from the lowest to the highest under "
+                "data.target.classes"
+            )
+            raise TableError(msg)
+        return labels
+    values = dict(zip(found, to_numbers(found).tolist(), strict=True))
+    spelled = {value: f"{value:g}" for value in values.values()}
+    for name in spec.classes or ():
+        if are_numbers([name]):
+            spelled[float(to_numbers([name])[0])] = name
+    return [spelled[values[label]] for label in labels]
+
+
+def _check_labels(table: Table, spec: ClassSpec, found: set[str]) -> None:
     names = in_order(found)
     shown = ", ".join(repr(name) for name in names[:SHOWN])
     if len(names) < 2:

@@ -19,7 +19,11 @@ class Target(ABC):
 
     @abstractmethod
     def strata(self) -> NDArray[np.int64]:
-        """Return int64 [n]: rows of one number are alike for a stratified split."""
+        """Return what a stratified split keeps alike over the splits.
+
+        Either int64 [n], rows of one number are alike; or 0 and 1, int64 [n, S], where a row may
+        belong to several strata or to none, as with labels.
+        """
 
     def classes(self, train: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the classes in order; empty where the target has none.

@@ -9,16 +9,33 @@ import numpy as np
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
 from medfusion.training.tasks.binary import BinaryTask
-from medfusion.training.tasks.contract import Task
+from medfusion.training.tasks.contract import Judged, Task
+from medfusion.training.tasks.cox import CoxTask
+from medfusion.training.tasks.discrete_time import DiscreteTimeTask
 from medfusion.training.tasks.multiclass import MulticlassTask
+from medfusion.training.tasks.multilabel import MultilabelTask
+from medfusion.training.tasks.multitask import MultitaskTask
+from medfusion.training.tasks.ordinal import OrdinalTask
 from medfusion.training.tasks.regression import RegressionTask
+from medfusion.training.tasks.segmentation import SegmentationTask
+from medfusion.training.tasks.survival import SurvivalTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (BinaryTask, MulticlassTask, RegressionTask)
+    task.kind: task
+    for task in (
+        BinaryTask,
+        MulticlassTask,
+        MultilabelTask,
+        OrdinalTask,
+        RegressionTask,
+        SegmentationTask,
+        SurvivalTask,
+        MultitaskTask,
+    )
 }
 """The task of each kind of target."""
 
-__all__ = ["TASKS", "Task", "fit_task", "task_from_json"]
+__all__ = ["TASKS", "CoxTask", "DiscreteTimeTask", "Judged", "Task", "fit_task", "task_from_json"]
 
 
 def fit_task(

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
@@ -33,7 +33,7 @@ class BinaryTask(Task):
     ) -> Self:
         """Work out the weights of the classes."""
         del spec
-        return cls(classes, class_weights(training, classes, target))
+        return cls(classes, class_weights(training, classes, target), criterion=training.loss)
 
     @property
     def outputs(self) -> int:
@@ -46,14 +46,16 @@ class BinaryTask(Task):
         return [f"prob_{name}" for name in self.classes]
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy; `target` is the class index [B]."""
-        losses = functional.binary_cross_entropy_with_logits(
-            logits[:, 0], target.to(logits.dtype), reduction="none"
-        )
+        """Return the mean loss, by default the cross-entropy; `target` is the class index [B]."""
+        losses: Tensor = self.function.of_labels(logits[:, 0], target.to(logits.dtype))
         if self.class_weights is None:
             return losses.mean()
         weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         return weighted_mean(losses, weights[target])
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logit of the mean of the members' probabilities."""
+        return ensemble.of_labels(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of both classes, [n, 2]."""

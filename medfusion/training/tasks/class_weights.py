@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from medfusion.errors import SpecError
-from medfusion.spec import Training
+from medfusion.spec import EffectiveNumber, Training
 
 
 def class_weights(
@@ -17,16 +17,20 @@ def class_weights(
     Args:
         training: Asks for them.
         classes: Names of the classes.
-        target: Class indices of the training rows, [n].
+        target: Class indices of the training rows, [n], or counts of each class, [n, K].
 
     Raises:
         SpecError: There is not one weight per class.
     """
     if training.class_weights == "none":
         return None
-    counts = np.bincount(target, minlength=len(classes)).astype(float)
+    per_row = target.ndim > 1
+    counts = target.sum(axis=0) if per_row else np.bincount(target, minlength=len(classes))
+    counts = counts.astype(float)
     if training.class_weights == "balanced":
         weights = 1.0 / np.maximum(counts, 1.0)
+    elif isinstance(training.class_weights, EffectiveNumber):
+        weights = effective_weights(counts, training.class_weights.beta)
     else:
         weights = np.asarray(training.class_weights, dtype=float)
         if len(weights) != len(classes):
@@ -37,6 +41,27 @@ def class_weights(
             raise SpecError(msg)
     weights = weights * counts.sum() / (weights * counts).sum()
     return tuple(weights.tolist())
+
+
+def effective_weights(counts: np.ndarray, beta: float) -> np.ndarray:
+    """Return weights inverse to the effective number (1 - beta^n) / (1 - beta) of n cases.
+
+    Cui et al., https://arxiv.org/abs/1901.05555.
+
+    Args:
+        counts: Cases of each class, [K]; a class without cases is weighed as if it had one.
+        beta: 0 to below 1.
+
+    Example:
+        >>> effective_weights(np.array([1.0, 2.0]), 0.5)
+        array([1.        , 0.66666667])
+    """
+    weights: np.ndarray = (
+        (1 - beta) / -np.expm1(np.maximum(counts, 1) * np.log(beta))
+        if beta
+        else np.ones(len(counts))
+    )
+    return weights
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
-from medfusion.training.tasks.class_weights import class_weights
+from medfusion.training import ensemble
+from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
 
@@ -33,7 +34,7 @@ class MulticlassTask(Task):
     ) -> Self:
         """Work out the weights of the classes."""
         del spec
-        return cls(classes, class_weights(training, classes, target))
+        return cls(classes, class_weights(training, classes, target), criterion=training.loss)
 
     @property
     def outputs(self) -> int:
@@ -46,11 +47,18 @@ class MulticlassTask(Task):
         return [f"prob_{name}" for name in self.classes]
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean cross-entropy; `target` is the class index [B]."""
+        """Return the mean loss, by default the cross-entropy; `target` is the class index [B]."""
         weights = None
         if self.class_weights is not None:
             weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
-        return functional.cross_entropy(logits, target, weight=weights)
+        if self.criterion is None:
+            return functional.cross_entropy(logits, target, weight=weights)
+        losses: Tensor = self.function.of_classes(logits, target)
+        return losses.mean() if weights is None else weighted_mean(losses, weights[target])
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logarithm of the mean of the members' probabilities, up to a constant."""
+        return ensemble.of_classes(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from medfusion.spec import Training
+from medfusion.spec import SquaredLoss, Training
+from medfusion.spec.loss import Loss
 from medfusion.spec.target import TargetSpec
 from medfusion.training.tasks.contract import Task
 
@@ -25,6 +25,7 @@ class RegressionTask(Task):
     """
 
     kind: ClassVar[str] = "regression"
+    standard: ClassVar[Loss] = SquaredLoss()
     mean: float = 0.0
     sd: float = 1.0
 
@@ -33,9 +34,10 @@ class RegressionTask(Task):
         cls, spec: TargetSpec, classes: tuple[str, ...], target: np.ndarray, training: Training
     ) -> Self:
         """Work out mean and standard deviation."""
-        del spec, training
+        del spec
         sd = float(target.std())
-        return cls(classes, mean=float(target.mean()), sd=sd if sd > 0 else 1.0)
+        mean = float(target.mean())
+        return cls(classes, mean=mean, sd=sd if sd > 0 else 1.0, criterion=training.loss)
 
     @property
     def outputs(self) -> int:
@@ -48,9 +50,10 @@ class RegressionTask(Task):
         return ["value"]
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean squared error; `target` is the number [B], in its own unit."""
+        """Return the mean loss, by default the squared error; `target` [B] is in its own unit."""
         wanted = (target.to(logits.dtype) - self.mean) / self.sd
-        return functional.mse_loss(logits[:, 0], wanted)
+        losses: Tensor = self.function.of_numbers(logits[:, 0], wanted)
+        return losses.mean()
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the values [n] in the target's own unit."""

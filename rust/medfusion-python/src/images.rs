@@ -74,8 +74,30 @@ pub fn decode_images(
 ///     ImageDecodeError: The file is missing, damaged or of a kind that is not read.
 #[pyfunction]
 pub fn read_image(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyUntypedArray>> {
-    let Image { height, width, channels, samples } =
-        py.detach(|| image::read_file(&path)).map_err(|error| decode_error(&error))?;
+    let found = py.detach(|| image::read_file(&path)).map_err(|error| decode_error(&error))?;
+    pixels(py, found)
+}
+
+/// Decode one file of labels at its own size.
+///
+/// As `read_image`, but a PNG's palette and its levels of fewer than 8 bits stay the numbers that
+/// are stored: the index of a colour, not the colour.
+///
+/// Returns:
+///     `[H, W, C]`, C 1 or 3, uint8 or uint16.
+///
+/// Raises:
+///     ImageDecodeError: The file is missing, damaged or of a kind that is not read.
+#[pyfunction]
+pub fn read_labels(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyUntypedArray>> {
+    let found = py.detach(|| image::read_labels(&path)).map_err(|error| decode_error(&error))?;
+    pixels(py, found)
+}
+
+fn pixels(
+    py: Python<'_>,
+    Image { height, width, channels, samples }: Image,
+) -> PyResult<Bound<'_, PyUntypedArray>> {
     let shape = [height, width, channels];
     Ok(match samples {
         Samples::U8(samples) => samples.into_pyarray(py).reshape(shape)?.as_untyped().clone(),

@@ -36,7 +36,7 @@ mod _rust {
     #[pymodule_export]
     use super::images::{
         ImageDecodeError, check_images, decode_images, hash_files, near_pairs, perceptual_hashes,
-        probe_image, read_image,
+        probe_image, read_image, read_labels,
     };
     #[pymodule_export]
     use super::intensity::{
@@ -45,7 +45,7 @@ mod _rust {
     };
     #[pymodule_export]
     use super::loading::{
-        checksums, decode_samples, file_stamps, normalise_samples, resize_samples,
+        checksums, decode_samples, file_stamps, move_labels, normalise_samples, resize_samples,
     };
     #[pymodule_export]
     use super::nifti::{

@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::arrays;
 use crate::images::{batch_error, writeable};
 use crate::interrupt::{detached, stopped};
 
@@ -246,6 +247,58 @@ pub fn normalise_samples(
     };
     let slice = out.as_slice_mut()?;
     detached(py, |watch| image::normalise_batch(&planes, &layout, changes, slice, threads, watch))?
+        .map_err(batch_error)
+}
+
+/// Write the labels of images as a batch, moved as `normalise_samples` moves the images.
+///
+/// Each pixel takes the nearest label; beyond the border labels are continued by their reflection,
+/// as the images are. The result is the same for any number of threads.
+///
+/// Args:
+///     labels: C-contiguous uint8 `[1, H, W]` each; None for an image without labels: zeros.
+///     out: C-contiguous uint8 `[B, H, W]`, B the number of labels.
+///     theta: As for `normalise_samples`; None moves nothing.
+///     threads: 0 for all cores.
+///
+/// Raises:
+///     TypeError: An argument is not such an array.
+///     ValueError: The arrays don't fit each other, or `out` is not writeable.
+#[pyfunction]
+#[pyo3(signature = (labels, out, theta = None, threads = 0))]
+pub fn move_labels(
+    py: Python<'_>,
+    labels: Vec<Option<Bound<'_, PyArray3<u8>>>>,
+    out: &Bound<'_, PyAny>,
+    theta: Option<PyReadonlyArray3<'_, f32>>,
+    threads: usize,
+) -> PyResult<()> {
+    let mut out = arrays::writeable::<u8>(out, "out", "uint8")?;
+    let &[_, height, width] = out.shape() else {
+        return Err(PyTypeError::new_err("out must have 3 dimensions [B, H, W]"));
+    };
+    let borrowed = labels
+        .iter()
+        .enumerate()
+        .map(|(position, label)| {
+            let Some(label) = label else { return Ok(None) };
+            if label.shape() != [1, height, width] {
+                return Err(PyValueError::new_err(format!(
+                    "labels {position} have the shape {:?}, not [1, {height}, {width}]",
+                    label.shape()
+                )));
+            }
+            readonly(label, position).map(Some)
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let planes: Vec<_> = borrowed
+        .iter()
+        .map(|label| label.as_ref().map(PyReadonlyArray3::as_slice).transpose())
+        .collect::<Result<_, _>>()?;
+    let map = theta.as_ref().map(PyReadonlyArray3::as_slice).transpose()?;
+    let slice = out.as_slice_mut()?;
+    let size = (height, width);
+    detached(py, |watch| image::move_labels(&planes, size, map, slice, threads, watch))?
         .map_err(batch_error)
 }
 

@@ -111,6 +111,33 @@ fn warp<T: Copy + Into<f32>>(
     }
 }
 
+/// Writes labels moved as [`change`] moves an image: the label of the nearest pixel; beyond the
+/// border their reflection, as the image's.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::many_single_char_names,
+    reason = "sides are far below 2^24; the names are those of the matrix"
+)]
+pub(super) fn move_nearest(
+    labels: &[u8],
+    out: &mut [u8],
+    (height, width): (usize, usize),
+    theta: &[f32],
+) {
+    let &[a, b, c, d, e, f] = theta else { return };
+    let (rows, columns) = (height as f32, width as f32);
+    let nearest = |(before, after, weight): Place| if weight < 0.5 { before } else { after };
+    for (row, line) in out.chunks_exact_mut(width).enumerate() {
+        let y = (2.0 * row as f32 + 1.0) / rows - 1.0;
+        for (column, label) in line.iter_mut().enumerate() {
+            let x = (2.0 * column as f32 + 1.0) / columns - 1.0;
+            let from_column = nearest(reflected(a * x + b * y + c, width));
+            let from_row = nearest(reflected(d * x + e * y + f, height));
+            *label = labels[from_row * width + from_column];
+        }
+    }
+}
+
 fn mix(first: f32, second: f32, weight: f32) -> f32 {
     first * (1.0 - weight) + second * weight
 }

@@ -34,6 +34,15 @@ pub fn read_file(path: &Path) -> Result<Image, ImageError> {
     guard(|| format::decode(&bytes))
 }
 
+/// Reads and decodes a file of labels, see [`format::decode_labels`].
+///
+/// # Errors
+/// Any [`ImageError`].
+pub fn read_labels(path: &Path) -> Result<Image, ImageError> {
+    let bytes = load(path, MAX_BYTES)?;
+    guard(|| format::decode_labels(&bytes))
+}
+
 /// Returns what [`read_file`] would return, from the header alone.
 ///
 /// # Errors

@@ -119,6 +119,20 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
     Ok(orientation::apply(image, orientation))
 }
 
+/// Decodes the bytes of a file of labels: as [`decode`], but a PNG's palette and its levels of fewer
+/// than 8 bits stay the numbers that they are.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_labels(bytes: &[u8]) -> Result<Image, ImageError> {
+    if sniff(bytes)? == Format::Png
+        && let Some((image, orientation)) = png::stored(bytes)?
+    {
+        return Ok(orientation::apply(image, orientation));
+    }
+    decode(bytes)
+}
+
 /// Returns height, width, channels and bits (8 or 16) of what [`decode`] would return, from the
 /// header alone.
 ///

@@ -9,13 +9,10 @@ use super::{Image, ImageError, Samples, chunks, orientation, unfilter};
 
 /// Returns the image and its EXIF orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), ImageError> {
-    let reader = open(bytes)?;
+    let reader = open(bytes, Transformations::EXPAND)?;
     let (header, stored) = describe(&reader)?;
     let info = reader.info();
-    let file = chunks::walk(bytes)?;
-    if chunks::too_short(&file.data, header.height * info.raw_row_length()) {
-        return Err(ImageError::Truncated(Format::Png));
-    }
+    let file = whole(bytes, header.height * info.raw_row_length())?;
     let orientation = file.exif.map_or(1, orientation::from_exif);
     let simple = !info.interlaced && info.color_type != ColorType::Indexed;
     if simple && matches!(info.bit_depth, BitDepth::Eight | BitDepth::Sixteen) {
@@ -25,6 +22,43 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, u8), ImageError> {
         }
     }
     Ok((by_rows(reader, header, stored)?, orientation))
+}
+
+/// Returns the numbers that a file with a palette, or with fewer than 8 bits, stores: the places in
+/// the palette, the levels of grey as they are. `None` for the other kinds, which [`decode`] reads
+/// as they are stored. Besides, the EXIF orientation.
+pub(super) fn stored(bytes: &[u8]) -> Result<Option<(Image, u8)>, ImageError> {
+    let mut reader = open(bytes, Transformations::IDENTITY)?;
+    let info = reader.info();
+    let bits = info.bit_depth as usize;
+    let (height, width) = (info.height as usize, info.width as usize);
+    if info.color_type != ColorType::Indexed && bits >= 8 {
+        return Ok(None);
+    }
+    let length = info.raw_row_length() - 1;
+    let file = whole(bytes, height * (length + 1))?;
+    let mut packed = format::allocate::<u8>(height * length)?;
+    reader.next_frame(&mut packed).map_err(error)?;
+    reader.finish().map_err(error)?;
+    let mut samples = format::allocate::<u8>(height * width)?;
+    for (row, line) in samples.chunks_exact_mut(width).zip(packed.chunks_exact(length)) {
+        for (column, sample) in row.iter_mut().enumerate() {
+            let at = column * bits;
+            // The first pixel of a byte is in its high bits.
+            *sample = (line[at / 8] << (at % 8)) >> (8 - bits);
+        }
+    }
+    let orientation = file.exif.map_or(1, orientation::from_exif);
+    Ok(Some((Image { height, width, channels: 1, samples: Samples::U8(samples) }, orientation)))
+}
+
+/// Walks the chunks of a file whose pixels take `bytes` when they are inflated.
+fn whole(content: &[u8], bytes: usize) -> Result<chunks::Chunks<'_>, ImageError> {
+    let file = chunks::walk(content)?;
+    if chunks::too_short(&file.data, bytes) {
+        return Err(ImageError::Truncated(Format::Png));
+    }
+    Ok(file)
 }
 
 /// Decodes what nearly all files are: 8 or 16 bits, without palette, not interlaced. The pixels
@@ -114,14 +148,14 @@ fn by_rows(
 }
 
 pub(super) fn probe(bytes: &[u8]) -> Result<Header, ImageError> {
-    Ok(describe(&open(bytes)?)?.0)
+    Ok(describe(&open(bytes, Transformations::EXPAND)?)?.0)
 }
 
-fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, ImageError> {
+fn open(bytes: &[u8], changes: Transformations) -> Result<Reader<Cursor<&[u8]>>, ImageError> {
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_transformations(changes);
     let info = decoder.read_header_info().map_err(error)?;
     // 8 bytes a pixel is the most that any kind takes; the exact figure is checked once it is known.
     let (width, height) = (info.width as usize, info.height as usize);

@@ -13,6 +13,8 @@ from medfusion.errors import InputError
 from medfusion.evaluation.bootstrap import percentile
 from medfusion.evaluation.metric import Metric
 from medfusion.evaluation.sample import FEWEST_CASES, group_index
+from medfusion.evaluation.survival.censoring import Censoring
+from medfusion.evaluation.survival.concordant_pairs import replicated_concordance
 
 
 class Pairs(NamedTuple):
@@ -107,6 +109,35 @@ def concordance_index(
     kind = f"group bootstrap ({count} groups, {share})" if count < n else f"bootstrap ({share})"
     method = f"{kind}, {100 * confidence:g} %"
     return Metric(value, found.ci, method, n)
+
+
+def uno_index(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    censoring: Censoring | None = None,
+    end: float = float("inf"),
+) -> float:
+    """Return Uno's C-index, which does not depend on how many are censored; NaN without a pair.
+
+    Pairs are weighted by the squared inverse probability of censoring; events at times where that
+    probability is nought are left out. Uno et al. 2011, https://doi.org/10.1002/sim.4154.
+
+    Args:
+        time: Time of the event or of censoring, [n].
+        event: 1 where the event was seen, 0 where the case is censored, [n].
+        risk: Any number that is higher for earlier events, [n].
+        censoring: Where the weights come from; by default these very cases.
+        end: Events from this time on are left out: the latest have weights without bounds.
+
+    Example:
+        >>> round(uno_index([5, 3, 8, 9], [1, 1, 0, 1], [0.2, 0.9, 0.4, 0.1]), 3)
+        0.8
+    """
+    times, events, risks = (_floats(values) for values in (time, event, risk))
+    weight = (censoring or Censoring(times, events)).weights(times, events) ** 2
+    weight = np.where(times < end, weight, 0.0)
+    return float(replicated_concordance(times, events, risks, weight, np.ones((1, len(times))))[0])
 
 
 def _floats(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
