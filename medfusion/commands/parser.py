@@ -212,7 +212,26 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     add_json(sub)
 
     sub = add("models", "list what models are made of", "models fusion")
-    sub.add_argument("kind", nargs="?", metavar="KIND", help="image, table, fusion, views, head")
+    sub.epilog = (
+        "Examples:\n  medfusion models fusion\n"
+        "  medfusion models image --family convnext --max-parameters 30 --commercial\n"
+        "  medfusion models image resnet18 --size 224 224 --batch 32"
+    )
+    sub.add_argument("kind", nargs="?", metavar="KIND", help="a part, such as image or fusion")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="facts of one image encoder")
+    sub.add_argument("--family", help="image encoders of one family, such as convnext")
+    sub.add_argument(
+        "--max-parameters", type=float, metavar="MILLIONS", help="image encoders up to this size"
+    )
+    sub.add_argument(
+        "--commercial", action="store_true", help="only weights that may be used commercially"
+    )
+    sub.add_argument(
+        "--size", type=int, nargs="+", metavar="PIXELS", help="with NAME: height and width"
+    )
+    sub.add_argument("--channels", type=int, metavar="N", help="with NAME: of the image (3)")
+    sub.add_argument("--batch", type=int, metavar="N", help="with NAME: images at once (1)")
+    sub.add_argument("--markdown", action="store_true", help="print the page of the docs")
     add_json(sub)
 
     sub = add("schema", "print the JSON Schema of experiments", "schema > experiment.schema.json")

@@ -78,6 +78,7 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
         *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
 
@@ -97,12 +98,12 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     for name in columns:
         cells = cohort.table.text(name)
         for outcome in cohort.outcomes:
-            rows = outcome.rows[np.isin(outcome.rows, train)]
-            values = outcome.of(rows)
-            leak = leakage.find(name, [cells[row] for row in rows], values, outcome.classes)
+            known = outcome.rows[np.isin(outcome.rows, train)]
+            values = outcome.of(known)
+            leak = leakage.find(name, [cells[row] for row in known], values, outcome.classes)
             if leak is not None:
                 finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
-                own = [int(rows[row]) for row in leak.rows]
+                own = [int(known[row]) for row in leak.rows]
                 found.append(dataclasses.replace(leak, finding=finding, rows=own))
         if cohort.spec.target.kind == "segmentation":  # how large the region is
             area = cohort.target[train, 1:].sum(axis=1).astype(np.float64)
@@ -379,6 +380,24 @@ def _classes_per_split(cohort: Cohort) -> Check:
         return Check(name, "PASS", "every split holds every class")
     message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
     return Check(name, "WARN", message, len(lacking))
+
+
+def _known_targets(cohort: Cohort) -> Check:
+    name = "missing targets"
+    counts = {part.name: len(part.rows) for part in cohort.outcomes}
+    having = np.zeros(len(cohort), dtype=bool)
+    for part in cohort.outcomes:
+        having[part.rows] = True
+    without = np.flatnonzero(~having)
+    if len(without):
+        message = f"{len(without)} row(s) have no target at all: nothing is learnt from them"
+        return Check(name, "WARN", message, len(without), _ids(cohort, without.tolist()))
+    few = {part: n for part, n in counts.items() if n < (1 - MOSTLY_MISSING) * len(cohort)}
+    if few:
+        shown = ", ".join(f"{part} ({n} of {len(cohort)})" for part, n in few.items())
+        return Check(name, "WARN", f"known in less than half of the rows: {shown}", len(few))
+    shown = ", ".join(f"{part} {n}" for part, n in counts.items())
+    return Check(name, "PASS", f"rows with a target: {shown}")
 
 
 def _times(cohort: Cohort) -> Check:

@@ -15,6 +15,7 @@ from medfusion.commands import parser
 from medfusion.magics import yaml_completion
 from medfusion.magics.magic import cell_parser
 from medfusion.modalities.candidates import fusion_kinds
+from medfusion.models.description import families
 
 LINE = re.compile(r"^\s*(?:[\w.\s,]+=\s*)?%medfusion(?:\s+(?P<words>.*))?$")
 CELL = "%%medfusion"
@@ -138,7 +139,7 @@ def _values(action: argparse.Action, fragment: str) -> list[str]:
     if kind == "PATH=VALUE":
         return yaml_completion.complete_dotted(fragment, schema())
     if kind == "KIND":
-        return _starting(fragment, ("image", "table", "views", "fusion", "head"))
+        return _starting(fragment, families())
     if kind == "FUSION,FUSION":
         done, comma, start = fragment.rpartition(",")
         fusions = [name for name in fusion_kinds() if name not in done.split(",")]

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, alignment, backbones, fusion, heads, tabular
+from medfusion.models import (
+    aggregators,
+    alignment,
+    attention,
+    backbones,
+    fusion,
+    heads,
+    tabular,
+)
 from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
 from medfusion.models.image_views import ImageViews
@@ -22,7 +30,7 @@ from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, tabular, aggregators, fusion, heads, alignment)
+FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads, alignment)
 """The packages whose import fills the registry."""
 
 
@@ -125,7 +133,7 @@ class MultimodalModel(nn.Module):
         self._see: Any = None
         if views:
             self._see = self._make_views(settings, views, instances, Path(folder))
-            widths["image"] = self.image.width
+            widths["image"] = self._see.encoder.width
         if numeric or categories:
             self.table = create(
                 settings.table or spec.MLPEncoder(),
@@ -140,17 +148,7 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.auxiliary: Any = None
-        if settings.auxiliary is not None:
-            self.auxiliary = nn.ModuleDict(
-                {
-                    name: create(settings.head, width=width.vector, outputs=outputs)
-                    for name, width in widths.items()
-                }
-            )
-        self.align: Any = None
-        if settings.alignment is not None and len(widths) > 1:
-            self.align = create(settings.alignment, widths=widths)
+        self.extension = extension or nn.Identity()
         self.combine = combine
         self.members: Any = None
         alone = self.image is None and self.table.members > 0
@@ -170,7 +168,17 @@ class MultimodalModel(nn.Module):
                 _, height, across = views[segmented]
                 needs |= {"levels": self._see.pyramid.levels, "size": (height, across)}
             self.head = create(settings.head, **needs)
-        self.extension = extension
+        self.auxiliary: Any = None
+        if settings.auxiliary is not None:
+            self.auxiliary = nn.ModuleDict(
+                {
+                    name: create(settings.head, width=width.vector, outputs=outputs)
+                    for name, width in widths.items()
+                }
+            )
+        self.align: Any = None
+        if settings.alignment is not None and len(widths) > 1:
+            self.align = create(settings.alignment, widths=widths)
 
     def forward(
         self,
@@ -215,25 +223,17 @@ class MultimodalModel(nn.Module):
             feats["image"], aux, maps = self._see(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
-        members = self._member_outputs(feats, present)
         seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        own = self._alone(feats, present)
+        members = self._member_outputs(feats, present)
         if self.fusion is None:
-            logits = self.combine(members.outputs)
-            alone = self._alone(feats, present)
-            return ModelOutput(logits, aux, {}, alone, seen, members)
+            return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
         fused = self.fusion(feats, present)
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
         outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
-        return ModelOutput(
-            self._extended(outputs),
-            aux | fused.aux,
-            losses,
-            self._alone(feats, present),
-            seen,
-            members,
-        )
+        return ModelOutput(self.extension(outputs), aux | fused.aux, losses, own, seen, members)
 
     def _make_views(
         self,
@@ -285,12 +285,8 @@ class MultimodalModel(nn.Module):
         for m, name in enumerate(self.modalities):
             there = present[:, m, None]
             vector = torch.where(there, feats[name].vector, 0.0)
-            outputs[name] = torch.where(there, self._extended(self.auxiliary[name](vector)), 0.0)
+            outputs[name] = torch.where(there, self.extension(self.auxiliary[name](vector)), 0.0)
         return outputs
-
-    def _extended(self, outputs: Tensor) -> Tensor:
-        """Return the logits from a head's outputs, [B, outputs]."""
-        return outputs if self.extension is None else self.extension(outputs)
 
     def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
         # Beside a fusion the members only matter for their loss.
@@ -298,12 +294,23 @@ class MultimodalModel(nn.Module):
             return None
         weight = None if self.fusion is None else self.table.member_loss
         outputs = self.members(feats["table"].members)
-        outputs = self._extended(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+        outputs = self.extension(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
         return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the image encoder, frozen ones too; none without images."""
-        return [] if self.image is None else list(self.image.parameters())
+        """Return the parameters of the image encoder, frozen ones too; none without images.
+
+        Attention blocks put into it are new and learn at the rate of the rest.
+        """
+        if self.image is None:
+            return []
+        named = self.image.named_parameters()
+        return [value for name, value in named if not name.startswith("attention.")]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about this model, in sentences."""
+        return () if self.image is None else self.image.notes
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Save memory by computing the image encoder's activations twice.

@@ -10,6 +10,12 @@ from medfusion.spec.aggregator import Views
 from medfusion.spec.data import Bag, ColumnSplit, GroupedKFoldSplit, Slices, View
 from medfusion.spec.fusion import CrossAttentionFusion
 from medfusion.spec.loss import PerTaskLoss
+from medfusion.spec.table_encoder import (
+    FTTransformerEncoder,
+    MLPEncoder,
+    TableEncoder,
+    TabMEncoder,
+)
 from medfusion.spec.target import MultitaskTarget, SegmentationTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
@@ -154,11 +160,16 @@ def _model(evidence: Evidence) -> list[str]:
         if len(data.images) > 1:
             said.append(f"Several images of a subject were combined by {_joined(model.views)}.")
     if columns:
-        hidden = model.table.hidden if model.table else (64, 32)
-        widths = listed([str(width) for width in hidden])
+        table = model.table or MLPEncoder()
+        numbers = ""
+        if data.numeric and table.embeddings == "ple":
+            numbers = (
+                f", numbers piecewise linearly over up to {table.bins} quantile bins of the "
+                "training set"
+            )
         said.append(
-            "Columns were encoded by a multilayer perceptron (hidden layers of "
-            f"{widths} units) over embedded values with missing indicators."
+            f"Columns were encoded by {_table_encoder(table)} over embedded values with missing "
+            f"indicators{numbers}."
         )
     if data.images and columns:
         fusion = model.fusion
@@ -168,6 +179,18 @@ def _model(evidence: Evidence) -> list[str]:
             f"training, a modality was hidden with probability {model.modality_dropout:g}."
         )
     return said
+
+
+def _table_encoder(table: TableEncoder) -> str:
+    if isinstance(table, FTTransformerEncoder):
+        return (
+            f"an FT-Transformer ({table.layers} layers, {table.heads} heads, "
+            f"{table.embedding} dimensions)"
+        )
+    layers = f"hidden layers of {listed([str(width) for width in table.hidden])} units"
+    if isinstance(table, TabMEncoder):
+        return f"TabM, an ensemble of {table.members} perceptrons with shared weights ({layers})"
+    return f"a multilayer perceptron ({layers})"
 
 
 def _training(evidence: Evidence) -> list[str]:
@@ -277,10 +300,11 @@ def _monitor(evidence: Evidence) -> str:
 def _judged(evidence: Evidence) -> list[str]:
     if not evidence.metrics:
         return ["The model has not been evaluated yet."]
-    parts = tasks(evidence)
-    if parts:
-        said = [f"Task {name}: {one}" for name, own in parts.items() for one in _judged(own) if one]
-        return [*said, ""]
+    if several := tasks(evidence):
+        own = [
+            f"Task {name}: {one}" for name, part in several.items() for one in _judged(part) if one
+        ]
+        return [*own, ""]
     said = []
     if evidence.kind == "multilabel":
         said.append(

@@ -43,7 +43,7 @@ LABELS = {
     "observed_expected": "Observed / expected",
     "dice": "Dice",
     "iou": "Intersection over union",
-    "hd95": "Hausdorff distance, 95th percentile",
+    "hd95": "Hausdorff distance (95 %)",
     "area_difference": "Relative area difference",
     "area_error": "Relative area error",
     "loss": "Loss",

@@ -23,13 +23,13 @@ from medfusion.report.evidence import Evidence, SplitPredictions
 from medfusion.report.metric_names import label
 from medfusion.report.numbers import decimal, interval
 
-METRICS = ("dice", "iou", "hd95", "sensitivity", "ppv", "area_difference", "area_error")
+METRICS = ("dice", "iou", "hd95", "sensitivity", "ppv", "area_difference")
 
 _COUNTED = (
     "An image counts for Dice and intersection over union where the class is in the reference or "
     "the prediction, for the distance where it is in both, for sensitivity and areas where it is in "
     "the reference, for the positive predictive value where it is in the prediction. The area "
-    "difference is predicted minus true area over true area; the error is its absolute value."
+    "difference is predicted minus true area, over true area."
 )
 _BINS = np.linspace(0, 1, 21)
 _DRAWN = 6
@@ -98,7 +98,7 @@ def _spread(evidence: Evidence, split: str, found: SplitPredictions) -> Figure:
     plot = theme.plot(
         traces,
         {
-            "xaxis": theme.unit_axis("Dice"),
+            "xaxis": theme.axis("Dice", range=[0, 1]),
             "yaxis": theme.axis("Images", rangemode="tozero"),
             "legend": theme.legend_below(),
             "showlegend": True,

@@ -10,6 +10,9 @@ from medfusion.spec.aggregator import TopMeanViews as TopMeanViews
 from medfusion.spec.aggregator import TransMILViews as TransMILViews
 from medfusion.spec.alignment import AuxiliaryHeads as AuxiliaryHeads
 from medfusion.spec.alignment import ContrastiveAlignment as ContrastiveAlignment
+from medfusion.spec.attention import CBAM as CBAM
+from medfusion.spec.attention import ECA as ECA
+from medfusion.spec.attention import SqueezeExcite as SqueezeExcite
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
 from medfusion.spec.data import Bag as Bag

@@ -19,7 +19,8 @@ from lightning_fabric import Fabric
 
 from medfusion.data import Cohort, Loader
 from medfusion.errors import MedFusionError, RunError
-from medfusion.models.backbones.catalogue import is_non_commercial, weight_licence
+from medfusion.models.backbones.catalogue import weight_licence
+from medfusion.models.backbones.licences import commercial_use
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
@@ -178,8 +179,10 @@ def _engine(
     image = experiment.model.image
     if image is not None and image.pretrained:
         licence = weight_licence(image.name)
-        level = "warning" if is_non_commercial(licence) else "info"
+        level = "info" if commercial_use(licence) == "yes" else "warning"
         recorder.message(f"weights of {image.name}: licence {licence or 'not stated'}", level)
+    for note in model.notes:
+        recorder.message(note, "info")
     if training.gradient_checkpointing:
         model.set_grad_checkpointing()
     batch_size = training.batch_size

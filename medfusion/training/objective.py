@@ -73,28 +73,28 @@ class Objective:
         if members is None:
             return self.task.parts(output.logits.float(), target)
         if members.weight is None:
-            return {TASK: members_loss(self.task, members.outputs, target)}
+            return members_parts(self.task, members.outputs, target)
         rows = members.present
-        own = members_loss(self.task, members.outputs[rows], target[rows])
+        own = members_parts(self.task, members.outputs[rows], target[rows])
         parts = self.task.parts(output.logits.float(), target)
-        return parts | {MEMBERS: members.weight * own}
+        return parts | {MEMBERS: members.weight * torch.stack(list(own.values())).sum()}
 
 
-def members_loss(task: Task, outputs: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the losses of an ensemble's members; 0 without rows.
+def members_parts(task: Task, outputs: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Return the task's parts of the loss, each the mean over an ensemble's members.
 
     Each member has a loss of its own, not their mean prediction one: members that are trained
     together agree, and an ensemble of such gains little (https://arxiv.org/abs/2410.24210).
 
     Args:
         task: The task.
-        outputs: The members' outputs, [B, k, outputs].
+        outputs: The members' outputs, [B, k, outputs]; without rows the loss is 0.
         target: Targets, [B] or [B, C].
     """
     if len(outputs) == 0:
-        return outputs.float().sum()
-    losses = [task.loss(outputs[:, index].float(), target) for index in range(outputs.shape[1])]
-    return torch.stack(losses).mean()
+        return {TASK: outputs.float().sum()}
+    each = [task.parts(outputs[:, index].float(), target) for index in range(outputs.shape[1])]
+    return {name: torch.stack([parts[name] for parts in each]).mean() for name in each[0]}
 
 
 def forward(model: Any, batch: Batch) -> ModelOutput:

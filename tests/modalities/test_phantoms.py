@@ -13,7 +13,7 @@ def outcome(comparison):
 
 @pytest.fixture(scope="module")
 def verdict_on(make_experiment, compared):
-    def find(label, *, subjects=500, epochs=6, smallest=0.05, **settings):
+    def find(label, *, subjects=400, epochs=5, smallest=0.05, **settings):
         experiment = make_experiment(
             subjects=subjects, seed=1, label=label, shares=SHARES, prevalence=0.5,
             per_group=(1, 1), epochs=epochs, **settings,
@@ -33,7 +33,7 @@ def test_fusion_pays_where_both_tell_something(verdict_on):
 
 
 def test_fusion_pays_where_neither_tells_anything_alone(verdict_on):
-    verdict, values = verdict_on("crossed", subjects=750, epochs=14)
+    verdict, values = verdict_on("crossed", subjects=700, epochs=14)
     assert verdict["outcome"] == "pays", verdict["text"]
     assert values["gated"] > 0.65
     for name in ("image", "table", "logistic", "boosting"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from medfusion import spec
+from medfusion.models import fusion
 from medfusion.models.features import Features, Width
 from medfusion.registry import create, list_kinds
 
@@ -68,7 +69,7 @@ def all_patterns(count):
 def spoilt(feats, present, value):
     """The same where present; `value` in absent modalities and masked tokens."""
     changed = {}
-    for m, (name, (vector, tokens, mask)) in enumerate(feats.items()):
+    for m, (name, (vector, tokens, mask, _)) in enumerate(feats.items()):
         there = present[:, m]
         changed[name] = Features(
             torch.where(there[:, None], vector, value),
@@ -86,6 +87,7 @@ def whole(output):
 
 def test_every_registered_fusion_is_tested():
     assert {s.kind for s in SPECS} == set(list_kinds("fusion"))
+    assert len(SPECS) == len(fusion.__all__) - 1  # the contract itself is no fusion
 
 
 @every_fusion

@@ -18,6 +18,15 @@ FUSIONS = [
     spec.AttentionFusion(dim=16),
     spec.CrossAttentionFusion(dim=16),
     spec.BilinearFusion(dim=16, rank=2),
+    spec.PerceiverFusion(dim=16, latents=4),
+    spec.KroneckerFusion(dim=16, width=4),
+    spec.MFBFusion(dim=16, factors=2),
+    spec.FiLMFusion(dim=16),
+    spec.DAFTFusion(dim=16),
+    spec.TabAttentionFusion(dim=16),
+    spec.MixtureOfExpertsFusion(dim=16),
+    spec.LateFusion(dim=16),
+    spec.ProductOfExpertsFusion(dim=16),
 ]
 TWO = {"front": (1, 32, 32), "side": (1, 32, 32)}
 KINDS = ["image+table", "image", "table"]

@@ -22,6 +22,7 @@ class AttentionLayer(nn.Module):
         dim: D, width of states and keys.
         heads: Attention heads; they divide D.
         dropout: Of attention weights, of what is added, and inside the feed-forward part.
+        norm_keys: Whether keys are normed too, as above; their norm tells how strong a feature is.
 
     Example:
         >>> layer = AttentionLayer(8, heads=2, dropout=0.0)
@@ -31,10 +32,11 @@ class AttentionLayer(nn.Module):
         (torch.Size([1, 3, 8]), torch.Size([1, 2, 3, 5]))
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float, *, norm_keys: bool = True) -> None:
         super().__init__()
         self.heads, self.rate = heads, dropout
-        self.norm_query, self.norm_key = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.norm_query = nn.LayerNorm(dim)
+        self.norm_key = nn.LayerNorm(dim) if norm_keys else nn.Identity()
         self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
         self.out = nn.Linear(dim, dim)
         self.feed_forward = nn.Sequential(

@@ -26,7 +26,9 @@ class PerceiverFusion(Fusion):
         z = relu(W mean_l LN(l) + b)
 
     An absent modality is skipped: nothing stands in its place, and a row without any is what the
-    latents make of themselves. Attention layers are those of `AttentionLayer`.
+    latents make of themselves. Attention layers are those of `AttentionLayer`, but what is read from
+    a modality is not normed first, unlike in the papers: how strong a feature is would be lost, and
+    nothing else of the modality goes past the attention.
 
     With `return_weights` set, `aux["attention/<modality>"]` holds the attention of the latents over
     that modality's slot and tokens, zero where it is absent: [B, layers, heads, L, 1 + T_m].
@@ -54,7 +56,9 @@ class PerceiverFusion(Fusion):
         self.project_tokens = nn.ModuleDict(
             {name: nn.Linear(width.tokens, dim) for name, width in widths.items()}
         )
-        self.read = nn.ModuleDict({name: AttentionLayer(dim, heads, dropout) for name in widths})
+        self.read = nn.ModuleDict(
+            {name: AttentionLayer(dim, heads, dropout, norm_keys=False) for name in widths}
+        )
         self.mix = AttentionLayer(dim, heads, dropout)
         self.norm = nn.LayerNorm(dim)
         self.out = nn.Linear(dim, dim)

@@ -55,11 +55,10 @@ class ProductOfExpertsFusion(Fusion):
     ) -> None:
         super().__init__(widths, settings.dim, absence=False)
         self.kl = settings.kl
-        self.log_variance = nn.ModuleDict(
-            {name: nn.Linear(width.vector, settings.dim) for name, width in widths.items()}
-        )
-        for layer in self.log_variance.values():
+        layers = {name: nn.Linear(width.vector, settings.dim) for name, width in widths.items()}
+        for layer in layers.values():
             nn.init.constant_(layer.bias, START)
+        self.log_variance = nn.ModuleDict(layers)
         self.dropout = nn.Dropout(settings.dropout)
 
     def fuse(self, feats: Mapping[str, Features], present: Tensor) -> FusionOutput:

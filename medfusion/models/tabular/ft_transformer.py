@@ -112,7 +112,7 @@ class _Layer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         rows, count, width = tokens.shape
         joined = self.query_key_value(self.norm_attention(tokens))
-        query, key, value = joined.view(rows, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = joined.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         rate = self.rate if self.training else 0.0
         heard = functional.scaled_dot_product_attention(query, key, value, dropout_p=rate)
         tokens = tokens + self.out(heard.transpose(1, 2).reshape(rows, count, width))

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
@@ -55,9 +55,7 @@ class BinaryTask(Task):
 
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logit of the mean of the members' probabilities."""
-        outputs = outputs.float()
-        yes = torch.logsumexp(functional.logsigmoid(outputs), dim=1)
-        return yes - torch.logsumexp(functional.logsigmoid(-outputs), dim=1)
+        return ensemble.of_labels(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of both classes, [n, 2]."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
@@ -57,7 +58,7 @@ class MulticlassTask(Task):
 
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logarithm of the mean of the members' probabilities, up to a constant."""
-        return torch.logsumexp(torch.log_softmax(outputs.float(), dim=2), dim=1)
+        return ensemble.of_classes(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""
