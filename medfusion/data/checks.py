@@ -78,6 +78,7 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
         *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
 
@@ -379,6 +380,24 @@ def _classes_per_split(cohort: Cohort) -> Check:
         return Check(name, "PASS", "every split holds every class")
     message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
     return Check(name, "WARN", message, len(lacking))
+
+
+def _known_targets(cohort: Cohort) -> Check:
+    name = "missing targets"
+    counts = {part.name: len(part.rows) for part in cohort.outcomes}
+    having = np.zeros(len(cohort), dtype=bool)
+    for part in cohort.outcomes:
+        having[part.rows] = True
+    without = np.flatnonzero(~having)
+    if len(without):
+        message = f"{len(without)} row(s) have no target at all: nothing is learnt from them"
+        return Check(name, "WARN", message, len(without), _ids(cohort, without.tolist()))
+    few = {part: n for part, n in counts.items() if n < (1 - MOSTLY_MISSING) * len(cohort)}
+    if few:
+        shown = ", ".join(f"{part} ({n} of {len(cohort)})" for part, n in few.items())
+        return Check(name, "WARN", f"known in less than half of the rows: {shown}", len(few))
+    shown = ", ".join(f"{part} {n}" for part, n in counts.items())
+    return Check(name, "PASS", f"rows with a target: {shown}")
 
 
 def _times(cohort: Cohort) -> Check:

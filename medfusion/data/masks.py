@@ -227,12 +227,14 @@ def _stored(path: str) -> NDArray[Any]:
         if (pixels != pixels[..., :1]).any():
             msg = "is a colour image; a mask has one channel that holds class indices"
             raise ImageReadError(msg)
-        return pixels[..., 0]
+        values: NDArray[Any] = pixels[..., 0]
+        return values
     volume = read_slice(path)
     if volume.axes != "DHW":
         msg = f"has the axes {volume.axes}; a mask has one channel that holds class indices"
         raise ImageReadError(msg)
-    return volume.array[0]
+    plane: NDArray[Any] = volume.array[0]
+    return plane
 
 
 def image_size(path: str) -> tuple[int, int]:

@@ -83,4 +83,5 @@ def _outline(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     edge = np.zeros(labels.shape, dtype=bool)
     for other in others:
         edge |= other != centre
-    return edge & (labels > 0) & (labels != IGNORE)
+    outline: NDArray[np.bool_] = edge & (labels > 0) & (labels != IGNORE)
+    return outline

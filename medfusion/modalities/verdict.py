@@ -163,14 +163,14 @@ def lead_of(
     fusion = f"the best fusion ({names.candidates[over_fusion.first]})"
     words = _Words(names, 1, smallest)
     if _none_of(over_fusion, smallest) and _none_of(over_single, smallest):
-        more = "" if told else f": {fusion} {words.change(over_fusion)} over it"
+        more = "" if told else f": {fusion} {words.change(over_fusion)} {_over(over_fusion)} it"
         return f"{who} is as good as everything else here{more}."
     if over_fusion.ci is not None and over_fusion.ci[0] <= 0 and not told:
         return (
             f"{who} does as well as fusion as far as can be told: "
-            f"{fusion} {words.change(over_fusion)} over it."
+            f"{fusion} {words.change(over_fusion)} {_over(over_fusion)} it."
         )
-    table = f"the neural network on the table {words.change(over_table)} over it"
+    table = f"the neural network on the table {words.change(over_table)} {_over(over_table)} it"
     if _none_of(over_table, smallest):
         return f"{who} is as good as the neural network on the table: {table}."
     if over_table.ci is not None and over_table.ci[0] <= 0:
@@ -196,18 +196,16 @@ class _Words:
 
     def no(self, gain: Gain) -> str:
         who, reference = self._who(gain), self.names.candidates[gain.second]
-        said = f"Fusion does not pay here: {who} {self.change(gain)} over {reference}"
-        if _value(gain) < 0 and gain.ci is not None and gain.ci[1] < 0:
-            said = said.replace(" over ", " against ")
         return (
-            f"{said} ({self._p(gain)}); a gain of {self._least()} {self._metric()} or more is "
+            f"Fusion does not pay here: {who} {self.change(gain)} {_over(gain)} {reference} "
+            f"({self._p(gain)}); a gain of {self._least()} {self._metric()} or more is "
             "ruled out."
         )
 
     def undecided(self, gain: Gain, needed: int | None) -> str:
         who, reference = self._who(gain), self.names.candidates[gain.second]
         said = (
-            f"Undecided whether fusion pays here: {who} {self.change(gain)} over {reference} "
+            f"Undecided whether fusion pays here: {who} {self.change(gain)} {_over(gain)} {reference} "
             f"({self._p(gain)});"
         )
         if gain.ci is not None and gain.ci[0] > 0:
@@ -251,6 +249,10 @@ class _Words:
             return "no p value"
         said = "p < 0.001" if adjusted < 0.001 else f"p = {adjusted:.3f}"
         return f"{said}, adjusted for {self.family} fusions" if self.family > 1 else said
+
+
+def _over(gain: Gain) -> str:
+    return "over" if _value(gain) >= 0 else "against"
 
 
 def _number(value: float) -> str:

@@ -62,6 +62,7 @@ class Table:
         notes: Footnotes.
         align: How the cells besides the row headers are set.
         over: Header above the columns but the first, for instance "Predicted class".
+        wide: Whether a table with such a header takes the whole width, however few its columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -72,6 +73,7 @@ class Table:
     notes: Sequence[str] = ()
     align: Align = "number"
     over: str = ""
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

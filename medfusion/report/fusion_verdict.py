@@ -239,6 +239,7 @@ def _heat(
         columns=[first, *(labels[column] for column in columns)],
         rows=rows,
         over="Candidate",
+        wide=True,
     )
 
 

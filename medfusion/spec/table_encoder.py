@@ -28,7 +28,7 @@ class MLPEncoder(_Columns):
     kind: Literal["mlp"] = "mlp"
     hidden: Hidden = Field((64, 32), min_length=1)
     """Widths of the hidden layers."""
-    embedding: Int = Field(8, ge=1, le=1024)
+    embedding: Int = Field(16, ge=1, le=1024)
     """Width of one column's embedding."""
     dropout: Real = Field(0.1, ge=0, lt=1)
     """Dropout after each hidden layer."""
@@ -70,7 +70,7 @@ class TabMEncoder(_Columns):
     """Number of members."""
     hidden: Hidden = Field((64, 64), min_length=1)
     """Widths of the hidden layers."""
-    embedding: Int = Field(8, ge=1, le=1024)
+    embedding: Int = Field(16, ge=1, le=1024)
     """Width of one column's embedding."""
     dropout: Real = Field(0.1, ge=0, lt=1)
     """Dropout after each hidden layer."""

@@ -52,7 +52,7 @@ name: breastmnist
 model:
   image: {{kind: timm, name: resnet18}}
 training:
-  epochs: 40
+  epochs: 24
   batch_size: 32
   optimizer: {{kind: adamw, lr: 0.0005, weight_decay: 0.05}}
 evaluation: {{bootstrap: 500}}
@@ -70,7 +70,7 @@ model:
   image: {{kind: timm, name: resnet18}}
   instances: {{kind: gated-abmil}}
 training:
-  epochs: 15
+  epochs: 10
   batch_size: 32
   optimizer: {{kind: adamw, lr: 0.0005, weight_decay: 0.05}}
 evaluation: {{bootstrap: 500}}

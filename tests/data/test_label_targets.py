@@ -195,6 +195,17 @@ def test_checks_look_at_every_label(cohort):
     assert "a: no" not in checks["class balance"].message
 
 
+def test_rows_without_any_target_are_told(cohort):
+    two = {"kind": "multilabel", "columns": ["a", "rare"]}
+    checks = {c.name: c for c in cohort(two).checks}
+    assert checks["missing targets"].message == "rows with a target: a 100, rare 120"
+    one = {"kind": "multitask", "tasks": {"x": {"kind": "binary", "column": "a"},
+                                          "y": {"kind": "multilabel", "columns": ["a"]}}}  # fmt: skip
+    checks = {c.name: c for c in cohort(one).checks}
+    assert checks["missing targets"].outcome == "WARN"
+    assert checks["missing targets"].count == 20
+
+
 def test_summaries_count_labels_where_they_are_known(cohort):
     found = cohort({"kind": "multilabel", "columns": ["a", "rare"]}).summary()
     assert found["target"]["classes"] == ["a", "rare"]

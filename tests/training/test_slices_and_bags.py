@@ -13,7 +13,7 @@ from medfusion.spec import Experiment, override
 from medfusion.training import execute, prediction
 from medfusion.training.objective import forward
 
-SIDE, DEPTH, SUBJECTS, SPOT = 16, 12, 300, 0.2
+SIDE, DEPTH, SUBJECTS, SPOT = 16, 12, 300, 0.18
 
 
 def pictures(rng, label, count):
@@ -80,7 +80,7 @@ def experiment(folder, column, **model):
             },
             "model": {"image": {"kind": "timm", "name": "test_resnet"}} | model,
             "training": {
-                "epochs": 9,
+                "epochs": 5,
                 "batch_size": 16,
                 "threads": 1,
                 "optimizer": {"kind": "adamw", "lr": 0.003},
