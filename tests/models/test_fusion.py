@@ -130,7 +130,9 @@ def test_rows_do_not_touch_each_other(settings):
     feats, made = features(4), make(settings)
     z = made(feats, present).z
     for row in range(4):
-        alone = {name: Features(*(part[row : row + 1] for part in f)) for name, f in feats.items()}
+        alone = {
+            name: Features(*(part[row : row + 1] for part in f[:3])) for name, f in feats.items()
+        }
         torch.testing.assert_close(made(alone, present[row : row + 1]).z[0], z[row])
 
 
