@@ -12,7 +12,7 @@ export UV_LINK_MODE ?= hardlink
 RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print)
 JS_SOURCES := $(shell find widgets -name node_modules -prune -o -type f -print)
 
-.PHONY: install demo test check lint types layers cargo-test js-test pytest lab bench screenshots clean
+.PHONY: install demo test check lint types layers cargo-test js-test pytest lab bench screenshots docs clean
 
 install: $(STAMPS)/rust $(STAMPS)/js
 
@@ -75,6 +75,9 @@ pytest:
 bench: install $(STAMPS)/bench
 	PYTHONPATH=$(CURDIR) .venv-bench/bin/python tests/benchmarks/run.py --json bench_data_core.json
 	$(BIN)/python tests/benchmarks/bench_engine.py --json bench_engine.json
+	$(BIN)/python tests/benchmarks/bench_models.py --json bench_models.json
+	$(BIN)/python tests/benchmarks/bench_tables.py --json bench_tables.json
+	PYTHONPATH=$(CURDIR) .venv-bench/bin/python tests/benchmarks/bench_survival.py --json bench_survival.json
 
 $(STAMPS)/bench: $(STAMPS)/python tests/benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv --without-pip .venv-bench
@@ -89,6 +92,10 @@ $(STAMPS)/browser: $(STAMPS)/python
 			$$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium fonts-dejavu-core; \
 		else $(BIN)/playwright install chromium; fi; fi
 	@touch $@
+
+# The reference pages that come from the code.
+docs: install
+	$(BIN)/python docs/generate.py
 
 # The pictures of README and docs, made by the browser tests.
 screenshots: install $(STAMPS)/browser

@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: the experiment and the command line.
+"""Write the reference pages that come from the code: experiment, command line, parts of models.
 
 Run `python docs/generate.py`; a test checks that the pages are up to date.
 """
@@ -78,6 +78,13 @@ def command_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def models_page() -> str:
+    """Return the page of what models are made of, as `medfusion models --markdown` prints it."""
+    from medfusion.commands.models_page import page
+
+    return page()
+
+
 def schema_page() -> str:
     """Return the JSON Schema as `medfusion schema` prints it."""
     from medfusion.commands import execute
@@ -90,6 +97,7 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "experiment.md": experiment_page(),
         FOLDER / "command-line.md": command_page(),
+        FOLDER / "models.md": models_page(),
         FOLDER / "experiment.schema.json": schema_page(),
     }
 

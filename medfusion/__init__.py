@@ -12,20 +12,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medfusion.api import Comparison as Comparison
     from medfusion.api import Run as Run
+    from medfusion.api import compare_modalities as compare_modalities
     from medfusion.api import train as train
     from medfusion.magics import load_ipython_extension as load_ipython_extension
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
 
-__all__ = ["Experiment", "Run", "__version__", "train"]
+__all__ = ["Comparison", "Experiment", "Run", "__version__", "compare_modalities", "train"]
 __version__ = "0.1.0"
 
 # Public names come from their modules when they are asked for (PEP 562): importing MedFusion is
 # instant, and nobody waits for torch who does not train.
 _HOMES = {
+    "Comparison": "medfusion.api",
     "Experiment": "medfusion.spec",
     "Run": "medfusion.api",
+    "compare_modalities": "medfusion.api",
     "train": "medfusion.api",
     "load_ipython_extension": "medfusion.magics",
     "unload_ipython_extension": "medfusion.magics",

@@ -1,12 +1,14 @@
-"""MedFusion from Python: `train` and `Run`."""
+"""MedFusion from Python: `train` and `Run`, `compare_modalities` and `Comparison`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from medfusion.errors import RunError
+from medfusion.modalities import ComparisonFolder, Settings
 from medfusion.runs import RunFolder, Status, process
 from medfusion.spec import Experiment
 
@@ -127,6 +129,107 @@ def train(
     return run
 
 
+class Comparison(ComparisonFolder):
+    """A comparison of modalities in its own process: does fusing image and table pay?
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        RunError: There is no comparison.
+
+    Example:
+        >>> comparison = compare_modalities("skin.yaml", fusions=["gated"])  # doctest: +SKIP
+        >>> comparison.wait().verdict  # doctest: +SKIP
+        'Fusion (gated) gains 0.021 AUC [0.004, 0.038] over the image alone (p = 0.010).'
+    """
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait until it has ended, then return it.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: It is still at work.
+            RunError: It failed; the message says why.
+        """
+        status = process.wait(self.path, timeout)
+        if status.state == "failed":
+            raise RunError(_why(self, status))
+        return self
+
+    def resume(self) -> Self:
+        """Go on where it was stopped or killed, in a process of its own.
+
+        Raises:
+            RunError: It is at work already.
+        """
+        process.start(self.path)
+        return self
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML file that opens offline, and return its path.
+
+        Raises:
+            RunError: It is not finished.
+            StorageError: The file cannot be written.
+        """
+        from medfusion.report import write_comparison
+
+        return write_comparison(self, path)
+
+
+def compare_modalities(
+    experiment: Experiment | str | Path,
+    *,
+    fusions: Sequence[str] = (),
+    folds: int | None = None,
+    own_split: bool = False,
+    rivals: bool = True,
+    complete_rows: bool = False,
+    smallest_gain: float | None = None,
+    runs: str | Path = "runs",
+) -> Comparison:
+    """Start comparing modalities in a process of its own and return the comparison at once.
+
+    The image alone, the table alone, every fusion and rivals from scikit-learn on the table learn
+    from identical folds. The same call again goes on with what is not finished, and trains only
+    what is new.
+
+    Args:
+        experiment: An Experiment with images and table columns, or the path of its YAML.
+        fusions: Kinds of fusion; by default the experiment's own, and late fusion where known.
+        folds: Number of folds over groups; by default 5, and one for a column split.
+        own_split: Keep the experiment's own split.
+        rivals: Compare with scikit-learn on the table alone too.
+        complete_rows: Compare with the first fusion trained on rows that lack nothing, too.
+        smallest_gain: Smallest gain in the metric that would matter, by default 0.01.
+        runs: Folder that holds it.
+
+    Raises:
+        InputError: There is nothing to compare, or a fusion is unknown.
+        RunError: It is at work already.
+
+    Example:
+        >>> comparison = compare_modalities("skin.yaml", fusions=["gated", "bilinear"])  # doctest: +SKIP
+        >>> comparison.wait().report("verdict.html")  # doctest: +SKIP
+    """
+    if not isinstance(experiment, Experiment):
+        experiment = Experiment.from_yaml(experiment)
+    settings = Settings(
+        fusions=tuple(fusions),
+        folds=folds,
+        own_split=own_split,
+        rivals=rivals,
+        complete_rows=complete_rows,
+        smallest_gain=smallest_gain,
+    )
+    comparison = Comparison.create(experiment, settings, runs)
+    process.start(comparison.path)
+    return comparison
+
+
 def _cell() -> int | None:
     """Return the number of the notebook cell being executed; None outside of notebooks."""
     ipython = sys.modules.get("IPython")
@@ -136,7 +239,7 @@ def _cell() -> int | None:
     return int(shell.execution_count)
 
 
-def _why(run: RunFolder, status: Status) -> str:
+def _why(run: RunFolder | ComparisonFolder, status: Status) -> str:
     if status.error is not None:
         return f"{run.path}: {status.error['message']}"
     return f"{run.path}: failed; see {run.path / 'log.txt'}"

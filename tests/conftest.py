@@ -83,3 +83,33 @@ def phantom(phantom_folder):
             "evaluation={bootstrap: 200}",
         ],
     )
+
+
+@pytest.fixture(scope="session")
+def survival_table(tmp_path_factory):
+    """An experiment over 240 synthetic patients whose hazard depends on age and stage."""
+    import numpy as np
+
+    rng = np.random.default_rng(11)
+    n = 240
+    age, stage = rng.normal(60, 10, n).round(1), rng.integers(0, 3, n)
+    rate = np.exp(0.06 * (age - 60) + 0.7 * stage) / 40
+    life, end = rng.exponential(1 / rate), rng.uniform(5, 80, n)
+    time = np.maximum(np.minimum(life, end).round(1), 0.1)
+    cells = zip(age, stage, time, (life <= end).astype(int), strict=True)
+    rows = [f"p{row},{a},{'I' * (s + 1)},{t},{e}" for row, (a, s, t, e) in enumerate(cells)]
+    table = tmp_path_factory.mktemp("survival") / "patients.csv"
+    table.write_text("\n".join(["id,age,stage,months,died", *rows]) + "\n", encoding="utf-8")
+    return {
+        "name": "survival",
+        "data": {
+            "table": str(table),
+            "id": "id",
+            "numeric": ["age"],
+            "categorical": ["stage"],
+            "target": {"kind": "survival", "time": "months", "event": "died", "unit": "months"},
+            "split": {"kind": "stratified-grouped"},
+        },
+        "training": {"epochs": 4, "batch_size": 64, "threads": 1, "device": "cpu"},
+        "evaluation": {"bootstrap": 100},
+    }

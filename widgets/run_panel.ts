@@ -8,7 +8,7 @@ import { RunControls } from "./run_controls";
 import { RunDetails } from "./run_details";
 import { RunStore } from "./run_store";
 import { onThemeChange, theme, type Theme } from "./theme";
-import { duration, metricName, stateWord } from "./wording";
+import { drawnMetrics, duration, metricName, stateWord } from "./wording";
 
 const DRAW_MS = 150;
 const ASK_MS = 1500;
@@ -210,8 +210,7 @@ class RunPanel {
       this.plotly,
     );
     const monitor = String(this.model.get("monitor"));
-    const names = [...curves.keys()].filter((name) => name.startsWith("val/") && name !== "val/loss");
-    names.sort((a, b) => Number(b === monitor) - Number(a === monitor));
+    const names = drawnMetrics([...curves.keys()], monitor);
     this.metrics.draw(
       names.flatMap((name, index) =>
         line(name, metricName(name.slice(4)), index, {

@@ -47,6 +47,7 @@ export function figure(found: Figure | undefined): string {
 
 const NAMES: Record<string, string> = {
   auc: "AUC",
+  auc_micro: "AUC, micro",
   average_precision: "Average precision",
   brier: "Brier score",
   f1: "F1",
@@ -61,8 +62,10 @@ const NAMES: Record<string, string> = {
   ece: "ECE",
 };
 
-/** A metric's name for people. */
+/** A metric's name for people; that of a task ("death/auc") begins with the task. */
 export function metricName(name: string): string {
+  const slash = name.indexOf("/");
+  if (slash > 0) return `${name.slice(0, slash)}: ${metricName(name.slice(slash + 1))}`;
   const known = NAMES[name];
   if (known !== undefined) return known;
   const words = name.replaceAll("_", " ");
@@ -73,4 +76,24 @@ export function metricName(name: string): string {
 export function clock(seconds: number | null): string {
   if (seconds === null) return "";
   return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+}
+
+const CURVES = 8;
+
+/**
+ * The validation metrics to draw: all of them, or of several tasks, which have many, the monitored
+ * one and the first of each task.
+ */
+export function drawnMetrics(names: string[], monitor: string): string[] {
+  const metrics = names.filter((name) => name.startsWith("val/") && name !== "val/loss");
+  const first = new Map<string, string>();
+  for (const name of metrics) {
+    const task = name.split("/").slice(1, -1).join("/");
+    if (!name.endsWith("/loss") && !first.has(task)) first.set(task, name);
+  }
+  const several = metrics.length > CURVES && first.size > 1;
+  const shown = several
+    ? metrics.filter((name) => name === monitor || [...first.values()].includes(name))
+    : metrics;
+  return shown.sort((a, b) => Number(b === monitor) - Number(a === monitor));
 }

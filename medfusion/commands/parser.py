@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     def add_json(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--json", action="store_true", help="print one JSON document")
 
-    def add_changes(sub: argparse.ArgumentParser) -> None:
+    def add_changes(sub: argparse._ActionsContainer) -> None:
         sub.add_argument(
             "--set",
             action="append",
@@ -85,6 +85,56 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
             action="store_true",
             help="leave out rows whose image cannot be read, and record them",
         )
+
+    def add_modalities(sub: argparse.ArgumentParser) -> None:
+        group = sub.add_argument_group(
+            "does fusion pay",
+            "each modality alone, the fusions and simple rivals, trained on identical folds; the "
+            "same words again go on with what is not finished",
+        )
+        group.add_argument(
+            "--modalities",
+            metavar="EXPERIMENT.yaml",
+            help="compare the modalities of this experiment",
+        )
+        group.add_argument(
+            "--fusions",
+            metavar="FUSION,FUSION",
+            help="kinds of fusion (the experiment's own, and late fusion where known)",
+        )
+        group.add_argument(
+            "--folds",
+            type=int,
+            metavar="N",
+            help="number of folds over groups (5; a column split is kept as it is)",
+        )
+        group.add_argument(
+            "--own-split", action="store_true", help="keep the experiment's split: one fold"
+        )
+        group.add_argument(
+            "--smallest-gain",
+            type=float,
+            metavar="X",
+            help="smallest gain in the metric that would matter (0.01)",
+        )
+        group.add_argument(
+            "--complete-rows",
+            action="store_true",
+            help="compare with fusion trained on rows that lack nothing, too",
+        )
+        group.add_argument(
+            "--no-rivals", action="store_true", help="leave out the rivals from scikit-learn"
+        )
+        group.add_argument(
+            "--runs", default="runs", metavar="DIR", help="folder of the runs (runs)"
+        )
+        group.add_argument(
+            "--out", metavar="FILE.html|.json", help="write the report, or the results"
+        )
+        group.add_argument(
+            "--detach", action="store_true", help="return at once; it goes on by itself"
+        )
+        add_changes(group)
 
     sub = add("validate", "check an experiment and its data", "validate skin.yaml")
     sub.add_argument("experiment", metavar="EXPERIMENT.yaml")
@@ -119,9 +169,15 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
     add_json(sub)
 
-    sub = add("compare", "compare runs on their test split", "compare runs/a runs/b")
-    sub.add_argument("runs", nargs="+", metavar="RUN")
+    sub = add(
+        "compare",
+        "compare runs on their test split, or find out whether fusing image and table pays",
+        "compare runs/a runs/b\n"
+        "  medfusion compare --modalities skin.yaml --fusions gated,concatenate --folds 5",
+    )
+    sub.add_argument("compared", nargs="*", metavar="RUN")
     sub.add_argument("--split", default="test", choices=("train", "val", "test"))
+    add_modalities(sub)
     add_json(sub)
 
     sub = add("evaluate", "predict and judge a run's splits anew", "evaluate RUN --split test")
@@ -148,15 +204,35 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
 
     sub = add(
         "report",
-        "write a run's report, one file that opens offline",
+        "write the report of a run or of a comparison of modalities, one file that opens offline",
         "report RUN --out report.html",
     )
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--out", required=True, metavar="FILE.html")
     add_json(sub)
 
-    sub = add("models", "list what models are made of", "models fusion")
-    sub.add_argument("kind", nargs="?", metavar="KIND", help="image, table, fusion, views, head")
+    sub = add(
+        "models",
+        "list what models are made of",
+        "models fusion\n"
+        "  medfusion models image --family convnext --max-parameters 30 --commercial\n"
+        "  medfusion models image resnet18 --size 224 224 --batch 32",
+    )
+    sub.add_argument("kind", nargs="?", metavar="KIND", help="a part, such as image or fusion")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="facts of one image encoder")
+    sub.add_argument("--family", help="image encoders of one family, such as convnext")
+    sub.add_argument(
+        "--max-parameters", type=float, metavar="MILLIONS", help="image encoders up to this size"
+    )
+    sub.add_argument(
+        "--commercial", action="store_true", help="only weights that may be used commercially"
+    )
+    sub.add_argument(
+        "--size", type=int, nargs="+", metavar="PIXELS", help="with NAME: height and width"
+    )
+    sub.add_argument("--channels", type=int, metavar="N", help="with NAME: of the image (3)")
+    sub.add_argument("--batch", type=int, metavar="N", help="with NAME: images at once (1)")
+    sub.add_argument("--markdown", action="store_true", help="print the page of the docs")
     add_json(sub)
 
     sub = add("schema", "print the JSON Schema of experiments", "schema > experiment.schema.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medfusion.commands.outcome import Outcome
 from medfusion.errors import InputError
+from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder
 
 
@@ -20,13 +21,20 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     if out.suffix.lower() not in (".html", ".htm"):
         msg = f"{out}: this version of MedFusion writes reports as .html"
         raise InputError(msg)
-    run = RunFolder(arguments.run)
-    from medfusion.report import write_report
+    found: ComparisonFolder | RunFolder
+    if is_comparison(arguments.run):
+        from medfusion.report import write_comparison
 
-    path = write_report(run, out)
+        found = ComparisonFolder(arguments.run)
+        path = write_comparison(found, out)
+    else:
+        from medfusion.report import write_report
+
+        found = RunFolder(arguments.run)
+        path = write_report(found, out)
     return Outcome(
         text=f"{path}",
-        document={"run": str(run.path), "out": str(path), "bytes": path.stat().st_size},
-        run=run.path,
+        document={"run": str(found.path), "out": str(path), "bytes": path.stat().st_size},
+        run=found.path,
         path=path,
     )

@@ -6,10 +6,18 @@ import argparse
 
 from medfusion.commands.outcome import Outcome
 from medfusion.commands.train import detach, work
+from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
-    """Go on with a run, in this process or on its own."""
+    """Go on with a run or a comparison of modalities, in this process or on its own."""
+    if is_comparison(arguments.run):
+        from medfusion.commands import compare_modalities
+
+        comparison = ComparisonFolder(arguments.run)
+        if arguments.detach:
+            return compare_modalities.detach(comparison)
+        return compare_modalities.work(comparison)
     run = RunFolder(arguments.run)
     return detach(run) if arguments.detach else work(run)

@@ -9,7 +9,7 @@ from medfusion.commands.outcome import Outcome, interval
 from medfusion.data.display import table
 from medfusion.errors import RunError, SpecError
 from medfusion.runs import RunFolder, list_runs
-from medfusion.spec import main_metric
+from medfusion.spec import main_metrics
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -42,7 +42,7 @@ def _describe(run: RunFolder) -> dict[str, Any]:
         status = run.status
         item |= {"state": status.state, "epoch": status.epoch, "epochs": status.epochs}
         if status.state == "finished":
-            item["metric"] = main_metric(run.experiment.data.target)
+            item["metric"] = main_metrics(run.experiment.data.target)[0]
             item["test"] = run.metrics["test"].get(item["metric"])
     except (RunError, SpecError, KeyError) as error:
         item["error"] = str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from medfusion.commands.outcome import Outcome
+from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder, process
 
 PATIENCE_SECONDS = 60.0
@@ -12,7 +13,11 @@ PATIENCE_SECONDS = 60.0
 
 def execute(arguments: argparse.Namespace) -> Outcome:
     """Ask the run to stop and wait until it has; evaluation at the end of a run is let finish."""
-    run = RunFolder(arguments.run)
+    run: ComparisonFolder | RunFolder
+    if is_comparison(arguments.run):
+        run = ComparisonFolder(arguments.run)
+    else:
+        run = RunFolder(arguments.run)
     if run.status.active:
         run.stop()
         try:

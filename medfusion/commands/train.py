@@ -61,13 +61,14 @@ def summary(run: RunFolder, *, hint: bool = True) -> Outcome:
         ]
         lines += ["", table(["metric", *metrics], rows)]
         if hint:
-            lines += ["", f"Next: medfusion report {_short(run.path)} --out report.html"]
+            lines += ["", f"Next: medfusion report {short(run.path)} --out report.html"]
     elif state.state == "stopped":
-        lines.append(f"Go on with: medfusion resume {_short(run.path)}")
+        lines.append(f"Go on with: medfusion resume {short(run.path)}")
     return Outcome(text="\n".join(lines), document=document, run=run.path)
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
+    """Return a path as one would type it from here."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

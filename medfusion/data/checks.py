@@ -78,6 +78,7 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
         *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
 
@@ -97,12 +98,12 @@ def _leaks(cohort: Cohort, columns: Iterable[str]) -> list[leakage.Leak]:
     for name in columns:
         cells = cohort.table.text(name)
         for outcome in cohort.outcomes:
-            rows = outcome.rows[np.isin(outcome.rows, train)]
-            values = outcome.of(rows)
-            leak = leakage.find(name, [cells[row] for row in rows], values, outcome.classes)
+            known = outcome.rows[np.isin(outcome.rows, train)]
+            values = outcome.of(known)
+            leak = leakage.find(name, [cells[row] for row in known], values, outcome.classes)
             if leak is not None:
                 finding = f"{leak.finding} ({outcome.name})" if several else leak.finding
-                own = [int(rows[row]) for row in leak.rows]
+                own = [int(known[row]) for row in leak.rows]
                 found.append(dataclasses.replace(leak, finding=finding, rows=own))
         if cohort.spec.target.kind == "segmentation":  # how large the region is
             area = cohort.target[train, 1:].sum(axis=1).astype(np.float64)
@@ -156,10 +157,9 @@ def _unused_leaks(cohort: Cohort) -> Check:
 def _same_images(cohort: Cohort) -> list[list[int]]:
     """Return the rows of each image content that occurs in more than one row."""
     rows_of: dict[str, set[int]] = defaultdict(set)
-    for hashes in cohort.files.hashes.values():
-        for row, content in enumerate(hashes):
-            if content is not None:
-                rows_of[content].add(row)
+    for _, row, _, content in cohort.files.each():
+        if content is not None:
+            rows_of[content].add(row)
     return [sorted(rows) for rows in rows_of.values() if len(rows) > 1]
 
 
@@ -195,10 +195,9 @@ def _alike_across_splits(cohort: Cohort) -> Check:
     if len(set(cohort.split)) < 2:
         return Check(name, "PASS", "there is only one split")
     first: dict[str, tuple[int, str]] = {}
-    for view, contents in cohort.files.hashes.items():
-        for row, (content, path) in enumerate(zip(contents, cohort.files.paths[view], strict=True)):
-            if content is not None and path is not None:
-                first.setdefault(content, (row, path))
+    for view, row, path, content in cohort.files.each():
+        if content is not None and view not in cohort.files.volumes:
+            first.setdefault(content, (row, path))
     # Test and validation first: where not all can be looked at, training rows are left out.
     order = {split: place for place, split in enumerate(reversed(SPLITS))}
     images = sorted(first.values(), key=lambda image: order[str(cohort.split[image[0]])])
@@ -240,7 +239,7 @@ def _unreadable(cohort: Cohort) -> Check:
     if ids:
         message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
         return Check(name, "WARN", message, len(ids), ids[:ROWS])
-    files = sum(path is not None for cells in cohort.files.paths.values() for path in cells)
+    files = sum(1 for _ in cohort.files.each())
     return Check(name, "PASS", f"{files} image files, all can be read")
 
 
@@ -381,6 +380,24 @@ def _classes_per_split(cohort: Cohort) -> Check:
         return Check(name, "PASS", "every split holds every class")
     message = f"{'; '.join(lacking)}: what needs all classes is not estimable there"
     return Check(name, "WARN", message, len(lacking))
+
+
+def _known_targets(cohort: Cohort) -> Check:
+    name = "missing targets"
+    counts = {part.name: len(part.rows) for part in cohort.outcomes}
+    having = np.zeros(len(cohort), dtype=bool)
+    for part in cohort.outcomes:
+        having[part.rows] = True
+    without = np.flatnonzero(~having)
+    if len(without):
+        message = f"{len(without)} row(s) have no target at all: nothing is learnt from them"
+        return Check(name, "WARN", message, len(without), _ids(cohort, without.tolist()))
+    few = {part: n for part, n in counts.items() if n < (1 - MOSTLY_MISSING) * len(cohort)}
+    if few:
+        shown = ", ".join(f"{part} ({n} of {len(cohort)})" for part, n in few.items())
+        return Check(name, "WARN", f"known in less than half of the rows: {shown}", len(few))
+    shown = ", ".join(f"{part} {n}" for part, n in counts.items())
+    return Check(name, "PASS", f"rows with a target: {shown}")
 
 
 def _times(cohort: Cohort) -> Check:

@@ -127,7 +127,10 @@ class Cases:
 
     @property
     def image_paths(self) -> dict[str, list[str | None]]:
-        """Absolute path per view and row, inside the data root; None where there is no image."""
+        """Absolute path per view and row, inside the data root; None where there is no image.
+
+        Of a bag it is the folder, or its files joined by ";".
+        """
         return self.files.paths
 
     @property
@@ -224,7 +227,16 @@ class Cohort(Cases):
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(data, table, files.paths, train, classes, cache)
+            preprocessing = Preprocessing.fit(
+                data,
+                table,
+                files.paths,
+                train,
+                classes,
+                cache,
+                files.bags,
+                bins=experiment.model.numeric_bins,
+            )
         return cls(
             **_features(data, table, preprocessing),
             cache=cache,

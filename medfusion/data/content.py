@@ -147,6 +147,18 @@ class Contents:
         return digests
 
 
+def digests(sources: Sequence[str]) -> list[str | None]:
+    """Return the digest of each source as hexadecimal text, without any memory of earlier ones.
+
+    It is that of `Contents.look`: of a file its SHA-256, of a folder that of all that is in it.
+    """
+    parts = [_files(source) for source in sources]
+    files = list(dict.fromkeys(path for _, part in parts for path in part))
+    known = dict(zip(files, _rust.hash_files(files), strict=True))
+    joined = [_joined(base, part, [known[path] for path in part]) for base, part in parts]
+    return [None if digest is None else digest.hex() for digest in joined]
+
+
 def _files(source: str) -> tuple[str, list[str]]:
     """Return the files that a source is made of, and the folder that they lie in."""
     path = Path(source)

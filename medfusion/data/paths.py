@@ -63,14 +63,31 @@ def regular_file(path: str) -> str | None:
     >>> regular_file("/no/such/file")
     'there is no such file'
     """
+    mode = _mode(path)
+    if isinstance(mode, str):
+        return mode
+    # A pipe or a device would block the reader for ever.
+    return None if stat.S_ISREG(mode) else "is no file"
+
+
+def there(path: str) -> str | None:
+    """Return why a path is neither a readable file nor a folder, or None when it is one.
+
+    >>> there("/")
+    """
+    mode = _mode(path)
+    if isinstance(mode, str):
+        return mode
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "is neither a file nor a folder"
+
+
+def _mode(path: str) -> int | str:
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - one call per image of a large cohort
+        return os.stat(path).st_mode  # noqa: PTH116 - one call per image of a large cohort
     except (FileNotFoundError, NotADirectoryError):
         return "there is no such file"
     except (OSError, ValueError) as error:
         return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
-    # A pipe or a device would block the reader for ever.
-    return None if stat.S_ISREG(mode) else "is no file"
 
 
 def _resolve(cell: str, root: str, folders: dict[str, str]) -> str:

@@ -56,12 +56,7 @@ class ImageSamples:
         self._transforms = tuple(transforms)
         self._cache = cache
         self._contents = None if cache is None else Contents(cache)
-        recipe: dict[str, Any] = {"images": _RECIPE, "size": size, "channels": channels}
-        recipe["filter"] = "bilinear"
-        if self._transforms:
-            recipe["transforms"] = [one.model_dump(mode="json") for one in self._transforms]
-            recipe["version"] = _rust.__version__
-        self._recipe = json.dumps(recipe).encode()
+        self._recipe = json.dumps(self._described()).encode()
         self._keys: dict[bytes, bytes] = {}
 
     def fetch(
@@ -90,6 +85,15 @@ class ImageSamples:
                 found[place] = result
         self._keep([(names[p], contents[p], found[p]) for p in missing])
         return found, failures
+
+    def _described(self) -> dict[str, Any]:
+        """Return all that decides what a file's content becomes."""
+        recipe: dict[str, Any] = {"images": _RECIPE, "size": self.size, "channels": self.channels}
+        recipe["filter"] = "bilinear"
+        if self._transforms:
+            recipe["transforms"] = [one.model_dump(mode="json") for one in self._transforms]
+            recipe["version"] = _rust.__version__
+        return recipe
 
     def _decoded(self, names: Sequence[str]) -> list[NDArray[Any] | str]:
         if not self._transforms:

@@ -56,8 +56,8 @@ class TransformedImages:
 
         volume = read_slice(path)
         changed = self._pipeline(volume, threads=1).array
-        samples = _samples(changed)
-        if kind_of(path) != "image" and _dark_is_dense(path):
+        samples = to_samples(changed)
+        if kind_of(path) != "image" and dark_is_dense(path):
             samples = np.iinfo(samples.dtype).max - samples
         flat = samples[:, 0] if samples.ndim == 4 else samples
         return np.ascontiguousarray(np.moveaxis(flat, 0, -1))
@@ -83,7 +83,12 @@ def read_slice(path: str | os.PathLike[str]) -> Volume:
     return volume
 
 
-def _samples(values: NDArray[Any]) -> NDArray[Any]:
+def to_samples(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values from 0 to 1 as 16 bits, and 8 or 16 bits as they are.
+
+    Raises:
+        ImageReadError: Other values.
+    """
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = float(values.min()), float(values.max())
@@ -97,6 +102,7 @@ def _samples(values: NDArray[Any]) -> NDArray[Any]:
     return rounded
 
 
-def _dark_is_dense(path: str | os.PathLike[str]) -> bool:
+def dark_is_dense(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a DICOM image whose small values are bright (MONOCHROME1)."""
     (header,) = _rust.dicom_headers([os.fspath(path)], 1)
     return isinstance(header, dict) and header["photometric"] == "MONOCHROME1"

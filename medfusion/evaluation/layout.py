@@ -91,7 +91,7 @@ class ClassLayout(Layout):
         """Return the names of the classes."""
         return {"target": [classes[index] for index in target]}
 
-    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> NDArray[np.int64]:
+    def read(self, rows: Sequence[Mapping[str, str]], classes: Sequence[str]) -> NDArray[Any]:
         """Return class indices, int64 [n]."""
         index = {name: number for number, name in enumerate(classes)}
         return np.array([index[row["target"]] for row in rows], dtype=np.int64)
@@ -253,7 +253,7 @@ class TaskLayout(Layout):
         for task, (_, width) in self.tasks.items():
             values = np.full((len(rows), width), np.nan)
             known, target = self.read_task(task, rows, classes)
-            values[known] = target.reshape(len(known), -1)
+            values[known] = target.reshape(len(known), width)
             parts.append(values)
         return np.hstack(parts)
 

@@ -208,8 +208,8 @@ def _micro(sample: Sample, labels: list[_Label]) -> Entry:
     truth = np.concatenate([one.truth for one in labels])
     prob = np.concatenate([one.prob for one in labels])
     case = np.concatenate([one.case for one in labels])
-    reason = ""
-    if len(truth) and (truth == truth[0]).all():
+    reason = "" if len(truth) else "no label is known in any case"
+    if not reason and (truth == truth[0]).all():
         reason = "all labels hold in every case" if truth[0] else "no label holds in any case"
     return Entry(
         partial(replicated_auc, truth, prob, case=case),

@@ -305,8 +305,7 @@ def _probabilities(
 
 
 def _within(values: Floats) -> None:
-    outside = ((values < 0) | (values > 1)).reshape(len(values), -1).any(axis=1)
-    if outside.any():
-        case = int(outside.argmax())
-        msg = f"prediction: case {case} has a probability outside 0 .. 1"
+    outside = np.argwhere((values < 0) | (values > 1))
+    if len(outside):
+        msg = f"prediction: case {outside[0, 0]} has a probability outside 0 .. 1"
         raise InputError(msg)

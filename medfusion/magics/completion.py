@@ -14,6 +14,8 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from medfusion.commands import parser
 from medfusion.magics import yaml_completion
 from medfusion.magics.magic import cell_parser
+from medfusion.modalities.candidates import fusion_kinds
+from medfusion.models.description import families
 
 LINE = re.compile(r"^\s*(?:[\w.\s,]+=\s*)?%medfusion(?:\s+(?P<words>.*))?$")
 CELL = "%%medfusion"
@@ -23,6 +25,7 @@ ENDINGS = {
     "TABLE": (".csv", ".tsv", ".xlsx", ".parquet"),
     "FILE.csv|.parquet": (".csv", ".parquet"),
     "FILE.html": (".html",),
+    "FILE.html|.json": (".html", ".json"),
     "PATH": ("",),
     "DIR": (),
 }
@@ -136,7 +139,11 @@ def _values(action: argparse.Action, fragment: str) -> list[str]:
     if kind == "PATH=VALUE":
         return yaml_completion.complete_dotted(fragment, schema())
     if kind == "KIND":
-        return _starting(fragment, ("image", "table", "views", "fusion", "head"))
+        return _starting(fragment, families())
+    if kind == "FUSION,FUSION":
+        done, comma, start = fragment.rpartition(",")
+        fusions = [name for name in fusion_kinds() if name not in done.split(",")]
+        return [f"{done}{comma}{name}" for name in _starting(start, fusions)]
     if kind == "RUN":
         return _runs(fragment) or _files(fragment, ())
     return _files(fragment, ENDINGS[kind]) if kind in ENDINGS else []

@@ -25,7 +25,8 @@ class Features(NamedTuple):
     """One modality of a batch, as its encoder sees it.
 
     Tokens of a table are its columns in the order numeric, categorical; those of images are the
-    positions of the feature map, row by row, view after view. Rows that lack the modality and
+    positions of the feature map, row by row, view after view; of a view with instances (slices, a
+    bag) one token an instance, the mean of its map. Rows that lack the modality and
     tokens outside the mask may hold anything, NaN too: a fusion never reads them.
 
     Attributes:
@@ -33,11 +34,14 @@ class Features(NamedTuple):
         tokens: Its parts, float [B, T_m, c_m].
         mask: Which tokens are there (columns with a value, positions of present views),
             bool [B, T_m].
+        members: Summaries by each member of an ensemble, float [B, k, d_m]; None from encoders
+            that are none. Fusions use their mean, `vector`.
     """
 
     vector: Tensor
     tokens: Tensor
     mask: Tensor
+    members: Tensor | None = None
 
 
 class FusionOutput(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,13 +13,24 @@ from torch import Tensor, nn
 # Importing the families registers their members.
 from medfusion import spec
 from medfusion.errors import InputError
-from medfusion.models import aggregators, backbones, fusion, heads, tabular
+from medfusion.models import (
+    aggregators,
+    alignment,
+    attention,
+    backbones,
+    fusion,
+    heads,
+    tabular,
+)
 from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
+from medfusion.models.image_views import ImageViews
+from medfusion.models.instances import InstanceEncoder
+from medfusion.models.members import MemberHeads, Members, mean_of_members
 from medfusion.models.modality_dropout import hide_modalities
 from medfusion.registry import create
 
-FAMILIES = (backbones, tabular, aggregators, fusion, heads)
+FAMILIES = (backbones, attention, tabular, aggregators, fusion, heads, alignment)
 """The packages whose import fills the registry."""
 
 
@@ -30,12 +40,20 @@ class ModelOutput(NamedTuple):
     Attributes:
         logits: float [B, outputs]; what they mean is the task's matter.
         aux: What panels plot, such as gates or attention weights, by name; batch first.
-        losses: What parts of the model add to the loss in training, by name; already weighted.
+        losses: What parts of the model add to the loss, by name; already weighted, and empty
+            unless the model is in training mode.
+        auxiliary: Outputs of each modality alone, float [B, outputs] by modality, where there are
+            auxiliary heads; zeros in rows that did not show it.
+        shown: Which rows showed a modality, after modality dropout, bool [B] by modality.
+        members: What the members of the table's encoder say, where it is an ensemble.
     """
 
     logits: Tensor
     aux: dict[str, Tensor]
     losses: Mapping[str, Tensor] = MappingProxyType({})
+    auxiliary: Mapping[str, Tensor] = MappingProxyType({})
+    shown: Mapping[str, Tensor] = MappingProxyType({})
+    members: Members | None = None
 
 
 class MultimodalModel(nn.Module):
@@ -44,6 +62,11 @@ class MultimodalModel(nn.Module):
     The modalities are "image" where there are views and "table" where there are columns, in this
     order; `modalities` names them. One encoder serves all views and is run on the images that are
     there only, so that absent ones neither cost time nor enter the statistics of batch norms.
+    Where a view stands for several instances (slices, a bag), these become one vector first.
+
+    Where the table's encoder is an ensemble, every member has a head of its own, trained by its
+    own loss. Without images the members are the model: its output is what `combine` makes of
+    theirs, and `fusion` and `head` are None.
 
     Args:
         settings: The model part of an experiment.
@@ -52,8 +75,13 @@ class MultimodalModel(nn.Module):
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
         outputs: Number of outputs.
-        extension: What follows the head, [B, outputs] to the logits; None is nothing.
+        extension: What follows every head, [B, outputs] to the logits; None is nothing.
         folder: Where relative paths of weight files start.
+        instances: Views that stand for several instances, with the number of their fixed places:
+            slices per volume, or None for a bag.
+        bins: Edges of bins per numeric column, on the scale of its values, for encoders that embed
+            numbers piecewise linearly.
+        combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
         segmented: The view whose maps the head needs, to class its pixels; None for other heads.
 
     Raises:
@@ -87,6 +115,9 @@ class MultimodalModel(nn.Module):
         categories: Sequence[int],
         outputs: int,
         folder: Path,
+        instances: Mapping[str, int | None] = MappingProxyType({}),
+        bins: Sequence[Sequence[float]] = (),
+        combine: Callable[[Tensor], Tensor] = mean_of_members,
         extension: nn.Module | None = None,
         segmented: str | None = None,
     ) -> None:
@@ -94,27 +125,21 @@ class MultimodalModel(nn.Module):
         self.segmented = segmented
         self.views = tuple(views)
         self.modality_dropout = settings.modality_dropout
-        self._sizes = {name: (height, width) for name, (_, height, width) in views.items()}
         self.image: Any = None
         self.aggregate: Any = None
+        self.instances: Any = None
         self.table: Any = None
         widths: dict[str, Width] = {}
+        self._see: Any = None
         if views:
-            channels = {shape[0] for shape in views.values()}
-            if len(channels) > 1:
-                msg = "all views share one image encoder and need the same number of channels"
-                raise InputError(msg)
-            self.image = create(
-                settings.image or spec.TimmEncoder(),
-                channels=channels.pop(),
-                sizes=list(self._sizes.values()),
-                folder=Path(folder),
-            )
-            self.aggregate = create(settings.views, width=self.image.width.vector)
-            widths["image"] = self.image.width
+            self._see = self._make_views(settings, views, instances, Path(folder))
+            widths["image"] = self._see.encoder.width
         if numeric or categories:
             self.table = create(
-                settings.table or spec.MLPEncoder(), numeric=numeric, categories=categories
+                settings.table or spec.MLPEncoder(),
+                numeric=numeric,
+                categories=categories,
+                bins=bins,
             )
             widths["table"] = self.table.width
         if not widths:
@@ -123,15 +148,37 @@ class MultimodalModel(nn.Module):
             )
             raise InputError(msg)
         self.modalities = tuple(widths)
-        self.fusion = create(settings.fusion, widths=widths)
-        needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
-        if segmented is not None:
-            planes, height, width = views[segmented]
-            self._pyramid = Pyramid(self.image, planes, (height, width))
-            needs |= {"levels": self._pyramid.levels, "size": (height, width)}
-        self.head = create(settings.head, **needs)
-        if extension is not None:
-            self.head = nn.Sequential(self.head, extension)
+        self.extension = extension or nn.Identity()
+        self.combine = combine
+        self.members: Any = None
+        alone = self.image is None and self.table.members > 0
+        if alone or (self.table is not None and self.table.members and self.table.member_loss):
+            self.members = MemberHeads(
+                settings.head,
+                members=self.table.members,
+                width=self.table.width.vector,
+                outputs=outputs,
+            )
+        self.fusion: Any = None
+        self.head: Any = None
+        if not alone:
+            self.fusion = create(settings.fusion, widths=widths)
+            needs: dict[str, Any] = {"width": self.fusion.dim, "outputs": outputs}
+            if segmented is not None:
+                _, height, across = views[segmented]
+                needs |= {"levels": self._see.pyramid.levels, "size": (height, across)}
+            self.head = create(settings.head, **needs)
+        self.auxiliary: Any = None
+        if settings.auxiliary is not None:
+            self.auxiliary = nn.ModuleDict(
+                {
+                    name: create(settings.head, width=width.vector, outputs=outputs)
+                    for name, width in widths.items()
+                }
+            )
+        self.align: Any = None
+        if settings.alignment is not None and len(widths) > 1:
+            self.align = create(settings.alignment, widths=widths)
 
     def forward(
         self,
@@ -140,21 +187,25 @@ class MultimodalModel(nn.Module):
         numeric: Tensor,
         numeric_present: Tensor,
         categorical: Tensor,
+        instance_present: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> ModelOutput:
         """Predict.
 
         Args:
-            images: Normalised images by view, float [B, C, H, W]; absent ones are not read.
+            images: Normalised images by view, float [B, C, H, W], or [B, S, C, H, W] of views with
+                instances; absent ones are not read.
             image_present: Which views a row has, bool [B, V].
             numeric: Standardised values, float [B, N]; those of absent cells are not read.
             numeric_present: Which cells are there, bool [B, N].
             categorical: Codes, int64 [B, K].
+            instance_present: Which instances a row has, bool [B, S], by view with instances.
 
         Returns:
             Outputs [B, outputs] and what panels plot.
         """
         having = {}
         if self.image is not None:
+            image_present = self._see.there(image_present, instance_present)
             having["image"] = image_present.any(dim=1)
         if self.table is not None:
             having["table"] = numeric_present.any(dim=1) | (categorical != 0).any(dim=1)
@@ -167,18 +218,99 @@ class MultimodalModel(nn.Module):
         feats: dict[str, Features] = {}
         aux: dict[str, Tensor] = {}
         maps: list[Tensor] = []
-        if self.image is not None:
+        if self._see is not None:
             shown = image_present & present[:, :1]
-            feats["image"], aux = self._encode_images(images, shown, maps)
+            feats["image"], aux, maps = self._see(images, shown, instance_present)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
+        seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
+        own = self._alone(feats, present)
+        members = self._member_outputs(feats, present)
+        if self.fusion is None:
+            return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
         fused = self.fusion(feats, present)
-        logits = self.head(fused.z, maps) if maps else self.head(fused.z)
-        return ModelOutput(logits, aux | fused.aux, fused.losses)
+        losses = dict(fused.losses) if self.training else {}
+        if self.align is not None and self.training:
+            losses["alignment"] = self.align(feats, present)
+        outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
+        return ModelOutput(self.extension(outputs), aux | fused.aux, losses, own, seen, members)
+
+    def _make_views(
+        self,
+        settings: spec.Model,
+        views: Mapping[str, tuple[int, int, int]],
+        instances: Mapping[str, int | None],
+        folder: Path,
+    ) -> ImageViews:
+        """Make the encoder of images and what joins views and instances."""
+        channels = {shape[0] for shape in views.values()}
+        if len(channels) > 1:
+            msg = "all views share one image encoder and need the same number of channels"
+            raise InputError(msg)
+        sizes = {name: (height, width) for name, (_, height, width) in views.items()}
+        self.image = create(
+            settings.image or spec.TimmEncoder(),
+            channels=min(channels),
+            sizes=list(sizes.values()),
+            folder=folder,
+        )
+        width = self.image.width.vector
+        self.aggregate = create(settings.views, width=width, count=len(views))
+        several = tuple(name for name in views if name in instances)
+        if several:
+            self.instances = InstanceEncoder(
+                settings.instances,
+                width=width,
+                places={name: instances[name] for name in several},
+                at_once=settings.instances_at_once,
+            )
+        pyramid = None
+        if self.segmented is not None:
+            pyramid = Pyramid(self.image, min(channels), sizes[self.segmented])
+        return ImageViews(
+            self.image,
+            self.aggregate,
+            self.instances,
+            sizes=sizes,
+            instance_views=several,
+            segmented=self.segmented,
+            pyramid=pyramid,
+        )
+
+    def _alone(self, feats: Mapping[str, Features], present: Tensor) -> dict[str, Tensor]:
+        """Return what each auxiliary head makes of its modality's own vector."""
+        if self.auxiliary is None:
+            return {}
+        outputs = {}
+        for m, name in enumerate(self.modalities):
+            there = present[:, m, None]
+            vector = torch.where(there, feats[name].vector, 0.0)
+            outputs[name] = torch.where(there, self.extension(self.auxiliary[name](vector)), 0.0)
+        return outputs
+
+    def _member_outputs(self, feats: Mapping[str, Features], present: Tensor) -> Any:
+        # Beside a fusion the members only matter for their loss.
+        if self.members is None or not (self.training or self.fusion is None):
+            return None
+        weight = None if self.fusion is None else self.table.member_loss
+        outputs = self.members(feats["table"].members)
+        outputs = self.extension(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
+        return Members(outputs, present[:, self.modalities.index("table")], weight)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the image encoder, frozen ones too; none without images."""
-        return [] if self.image is None else list(self.image.parameters())
+        """Return the parameters of the image encoder, frozen ones too; none without images.
+
+        Attention blocks put into it are new and learn at the rate of the rest.
+        """
+        if self.image is None:
+            return []
+        named = self.image.named_parameters()
+        return [value for name, value in named if not name.startswith("attention.")]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about this model, in sentences."""
+        return () if self.image is None else self.image.notes
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Save memory by computing the image encoder's activations twice.
@@ -190,62 +322,3 @@ class MultimodalModel(nn.Module):
             msg = "training.gradient_checkpointing is unused: there is no image encoder"
             raise InputError(msg)
         self.image.set_grad_checkpointing(enable)
-
-    def _encode_images(
-        self, images: Mapping[str, Tensor], present: Tensor, maps: list[Tensor]
-    ) -> tuple[Features, dict[str, Tensor]]:
-        vectors: dict[str, Tensor] = {}
-        tokens: dict[str, Tensor] = {}
-        masks: dict[str, Tensor] = {}
-        for size in dict.fromkeys(self._sizes.values()):
-            # Views of one size go through the encoder together.
-            members = [v for v, name in enumerate(self.views) if self._sizes[name] == size]
-            shown = present[:, members]
-            with self._keeping() as kept:
-                vector, token = self._encode_present(
-                    [images[self.views[v]] for v in members], shown
-                )
-            for k, v in enumerate(members):
-                name = self.views[v]
-                if name == self.segmented:
-                    maps += self._pyramid.of_view(kept, token[:, k], shown, k)
-                vectors[name], tokens[name] = vector[:, k], token[:, k]
-                masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
-        whole = self.aggregate(torch.stack([vectors[name] for name in self.views], dim=1), present)
-        features = Features(
-            vector=whole.vector,
-            tokens=torch.cat([tokens[name] for name in self.views], dim=1),
-            mask=torch.cat([masks[name] for name in self.views], dim=1),
-        )
-        return features, {f"views/{name}": value for name, value in whole.aux.items()}
-
-    def _keeping(self) -> AbstractContextManager[dict[str, Tensor]]:
-        return nullcontext({}) if self.segmented is None else self._pyramid.keeping()
-
-    def _encode_present(self, images: list[Tensor], shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Return vectors [B, G, d] and tokens [B, G, T, c] of G views, zero where not shown."""
-        rows, count = shown.shape
-        complete = bool(shown.all())
-        if complete and count == 1:
-            chosen = images[0]
-        else:
-            stacked = torch.stack(images, dim=1)
-            chosen = stacked.flatten(0, 1) if complete else stacked[shown]
-        if len(chosen) == 0:
-            width, positions = self.image.width, self.image.positions(tuple(chosen.shape[2:]))
-            return (
-                chosen.new_zeros(rows, count, width.vector),
-                chosen.new_zeros(rows, count, positions, width.tokens),
-            )
-        encoded = self.image(chosen)
-        tokens = encoded.map.flatten(2).transpose(1, 2)
-        if complete:
-            vector = encoded.vector.reshape(rows, count, -1)
-            return vector, tokens.reshape(rows, count, *tokens.shape[1:])
-        return _scatter(encoded.vector, shown), _scatter(tokens, shown)
-
-
-def _scatter(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, *values.shape[1:])
-    placed[shown] = values
-    return placed

@@ -62,6 +62,7 @@ class Table:
         notes: Footnotes.
         align: How the cells besides the row headers are set.
         over: Header above the columns but the first, for instance "Predicted class".
+        wide: Whether a table with such a header takes the whole width, however few its columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -72,6 +73,7 @@ class Table:
     notes: Sequence[str] = ()
     align: Align = "number"
     over: str = ""
+    wide: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,6 +239,7 @@ class Document:
         alert: What the reader must know before anything else, such as a failed run.
         numbers: Numbers to read first.
         sections: The parts, in order.
+        kind: What it is a report of.
     """
 
     title: str
@@ -246,3 +249,4 @@ class Document:
     alert: str
     numbers: Sequence[KeyNumber]
     sections: Sequence[Section]
+    kind: str = "Model report"

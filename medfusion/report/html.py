@@ -13,6 +13,8 @@ import jinja2
 from markupsafe import Markup
 
 from medfusion.data.visible_text import visible
+from medfusion.modalities import ComparisonFolder
+from medfusion.report import fusion_verdict
 from medfusion.report.blocks import Document
 from medfusion.report.document import compose
 from medfusion.report.evidence import gather
@@ -43,7 +45,41 @@ def write_report(run: RunFolder, out: str | Path) -> Path:
         >>> for run in list_runs("runs")[:1]:
         ...     path = write_report(run, "report.html")
     """
-    content = report_html(run)
+    return _write(report_html(run), out)
+
+
+def write_comparison(comparison: ComparisonFolder, out: str | Path) -> Path:
+    """Write the report of a comparison of modalities as one HTML file.
+
+    Args:
+        comparison: The comparison, finished.
+        out: The file, replaced where it exists; its folder is made where missing.
+
+    Returns:
+        The file's absolute path.
+
+    Raises:
+        RunError: It is not finished, or damaged.
+        StorageError: The file cannot be written.
+
+    Example:
+        >>> from medfusion.modalities import ComparisonFolder
+        >>> comparison = ComparisonFolder("runs/skin-modalities-1a2b3c4d")  # doctest: +SKIP
+        >>> write_comparison(comparison, "verdict.html")  # doctest: +SKIP
+    """
+    return _write(comparison_html(comparison), out)
+
+
+def comparison_html(comparison: ComparisonFolder) -> str:
+    """Return the report of a comparison of modalities as the text of one HTML file.
+
+    Raises:
+        RunError: It is not finished, or damaged.
+    """
+    return render(fusion_verdict.compose(comparison))
+
+
+def _write(content: str, out: str | Path) -> Path:
     path = Path(out).resolve()
     with atomic.storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

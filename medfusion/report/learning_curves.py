@@ -9,8 +9,10 @@ from medfusion.report.blocks import Block, Figure, Missing, Panel, Paragraph, Se
 from medfusion.report.evidence import Evidence
 from medfusion.report.metric_names import inside, label
 from medfusion.report.numbers import counted, decimal
+from medfusion.spec import MultitaskTarget, main_metrics
 
 _POINTS = 400
+_TASKS = 4
 _ROOM = {"margin": {"t": 34}}  # for the legend, the same in all panels
 
 
@@ -38,11 +40,13 @@ def _words(evidence: Evidence, epochs: list[dict[str, Any]]) -> Paragraph:
 
 
 def _figure(evidence: Evidence, epochs: list[dict[str, Any]]) -> Figure:
-    metric = evidence.experiment.monitor.removeprefix("val/")
-    if metric == "loss":
-        metric = _first_metric(epochs)
+    metrics = [evidence.experiment.monitor.removeprefix("val/")]
+    if metrics == ["loss"]:
+        target = evidence.experiment.data.target
+        several = isinstance(target, MultitaskTarget)
+        metrics = list(main_metrics(target))[:_TASKS] if several else [_first_metric(epochs)]
     panels = [_curves(evidence, epochs, "loss", "Loss", floor=True)]
-    if metric:
+    for metric in filter(None, metrics):
         name = label(metric, kind=evidence.kind, unit=_unit(evidence))
         panels.append(_curves(evidence, epochs, metric, name))
     rate = _rate(evidence, epochs)

@@ -6,9 +6,16 @@ from medfusion.report.blocks import Block, Paragraph, Section
 from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import inside, label, level_free
 from medfusion.report.numbers import counted, listed
-from medfusion.spec.data import ColumnSplit, GroupedKFoldSplit
+from medfusion.spec.aggregator import Views
+from medfusion.spec.data import Bag, ColumnSplit, GroupedKFoldSplit, Slices, View
 from medfusion.spec.fusion import CrossAttentionFusion
 from medfusion.spec.loss import PerTaskLoss
+from medfusion.spec.table_encoder import (
+    FTTransformerEncoder,
+    MLPEncoder,
+    TableEncoder,
+    TabMEncoder,
+)
 from medfusion.spec.target import MultitaskTarget, SegmentationTarget, SurvivalTarget
 from medfusion.spec.training import AdamW
 
@@ -53,9 +60,8 @@ def _data(evidence: Evidence) -> list[str]:
     said.append(_outcome(evidence))
     inputs = []
     for name, view in data.images.items():
-        kind = "grey" if view.channels == 1 else "RGB"
         inputs.append(
-            f"{kind} images ({name}), resized to {view.size[0]} \N{MULTIPLICATION SIGN} {view.size[1]} pixels"
+            f"{_pictures(view)} ({name}), resized to {view.size[0]} \N{MULTIPLICATION SIGN} {view.size[1]} pixels"
         )
     if data.numeric:
         inputs.append(_columns("numeric", data.numeric))
@@ -79,6 +85,21 @@ def _data(evidence: Evidence) -> list[str]:
         "only; missing values and missing images were masked."
     )
     return [*said, ""]
+
+
+def _pictures(view: View) -> str:
+    kind = "grey" if view.channels == 1 else "RGB"
+    if isinstance(view.instances, Slices):
+        several = f"up to {counted(view.instances.count, 'slice')} of a volume"
+        return f"{several}, each with its neighbours" if view.instances.neighbours else several
+    if isinstance(view.instances, Bag):
+        return f"bags of up to {counted(view.instances.most, f'{kind} image')}"
+    return f"{kind} images"
+
+
+def _joined(views: Views) -> str:
+    known = {"mean": "their mean", "max": "their maximum", "top-mean": "the mean of the largest"}
+    return known.get(views.kind, f"{views.kind} aggregation")
 
 
 def _outcome(evidence: Evidence) -> str:
@@ -134,14 +155,21 @@ def _model(evidence: Evidence) -> list[str]:
         name = model.image.name if model.image else "resnet18"
         began = "published weights" if model.image and model.image.pretrained else "random weights"
         said.append(f"Images were encoded by {name} (timm), starting from {began}.")
+        if any(view.instances is not None for view in data.images.values()):
+            said.append(f"The images of one view were combined by {_joined(model.instances)}.")
         if len(data.images) > 1:
-            said.append(f"Several images of a subject were combined by their {model.views.kind}.")
+            said.append(f"Several images of a subject were combined by {_joined(model.views)}.")
     if columns:
-        hidden = model.table.hidden if model.table else (64, 32)
-        widths = listed([str(width) for width in hidden])
+        table = model.table or MLPEncoder()
+        numbers = ""
+        if data.numeric and table.embeddings == "ple":
+            numbers = (
+                f", numbers piecewise linearly over up to {table.bins} quantile bins of the "
+                "training set"
+            )
         said.append(
-            "Columns were encoded by a multilayer perceptron (hidden layers of "
-            f"{widths} units) over embedded values with missing indicators."
+            f"Columns were encoded by {_table_encoder(table)} over embedded values with missing "
+            f"indicators{numbers}."
         )
     if data.images and columns:
         fusion = model.fusion
@@ -151,6 +179,18 @@ def _model(evidence: Evidence) -> list[str]:
             f"training, a modality was hidden with probability {model.modality_dropout:g}."
         )
     return said
+
+
+def _table_encoder(table: TableEncoder) -> str:
+    if isinstance(table, FTTransformerEncoder):
+        return (
+            f"an FT-Transformer ({table.layers} layers, {table.heads} heads, "
+            f"{table.embedding} dimensions)"
+        )
+    layers = f"hidden layers of {listed([str(width) for width in table.hidden])} units"
+    if isinstance(table, TabMEncoder):
+        return f"TabM, an ensemble of {table.members} perceptrons with shared weights ({layers})"
+    return f"a multilayer perceptron ({layers})"
 
 
 def _training(evidence: Evidence) -> list[str]:
@@ -260,10 +300,11 @@ def _monitor(evidence: Evidence) -> str:
 def _judged(evidence: Evidence) -> list[str]:
     if not evidence.metrics:
         return ["The model has not been evaluated yet."]
-    parts = tasks(evidence)
-    if parts:
-        said = [f"Task {name}: {one}" for name, own in parts.items() for one in _judged(own) if one]
-        return [*said, ""]
+    if several := tasks(evidence):
+        own = [
+            f"Task {name}: {one}" for name, part in several.items() for one in _judged(part) if one
+        ]
+        return [*own, ""]
     said = []
     if evidence.kind == "multilabel":
         said.append(

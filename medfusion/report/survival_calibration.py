@@ -47,6 +47,9 @@ def _figure(
         f"predicted risk in {counted(_groups(found.n), 'group')} of about equally many cases, with "
         f"{evidence.confidence} intervals (log-log); dotted: perfect calibration. {' '.join(said)}"
     )
+    slope = evidence.metric(split, "calibration_slope")
+    if slope is not None and slope.value is not None:
+        caption += f" Slope {interval(slope.value, slope.ci)}; below 1 the risks are too extreme."
     return Figure(f"calibration-{split}", caption, panels)
 
 

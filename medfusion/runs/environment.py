@@ -21,6 +21,7 @@ PACKAGES = (
     "lightning-fabric",
     "numpy",
     "scipy",
+    "scikit-learn",
     "pandas",
     "pydantic",
     "safetensors",

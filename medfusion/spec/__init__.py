@@ -1,13 +1,26 @@
 """The Experiment and its parts: what can be asked for, checked before anything runs."""
 
+from medfusion.spec.aggregator import AttentionViews as AttentionViews
+from medfusion.spec.aggregator import CrossViewAttention as CrossViewAttention
+from medfusion.spec.aggregator import GatedAttentionViews as GatedAttentionViews
+from medfusion.spec.aggregator import LearnedWeightViews as LearnedWeightViews
 from medfusion.spec.aggregator import MaxViews as MaxViews
 from medfusion.spec.aggregator import MeanViews as MeanViews
+from medfusion.spec.aggregator import TopMeanViews as TopMeanViews
+from medfusion.spec.aggregator import TransMILViews as TransMILViews
+from medfusion.spec.alignment import AuxiliaryHeads as AuxiliaryHeads
+from medfusion.spec.alignment import ContrastiveAlignment as ContrastiveAlignment
+from medfusion.spec.attention import CBAM as CBAM
+from medfusion.spec.attention import ECA as ECA
+from medfusion.spec.attention import SqueezeExcite as SqueezeExcite
 from medfusion.spec.base import Spec as Spec
 from medfusion.spec.data import Augmentation as Augmentation
+from medfusion.spec.data import Bag as Bag
 from medfusion.spec.data import ColumnSplit as ColumnSplit
 from medfusion.spec.data import Data as Data
 from medfusion.spec.data import GroupedKFoldSplit as GroupedKFoldSplit
 from medfusion.spec.data import GroupedSplit as GroupedSplit
+from medfusion.spec.data import Slices as Slices
 from medfusion.spec.data import StratifiedGroupedSplit as StratifiedGroupedSplit
 from medfusion.spec.data import View as View
 from medfusion.spec.evaluation import Evaluation as Evaluation
@@ -19,7 +32,16 @@ from medfusion.spec.fusion import AttentionFusion as AttentionFusion
 from medfusion.spec.fusion import BilinearFusion as BilinearFusion
 from medfusion.spec.fusion import ConcatenateFusion as ConcatenateFusion
 from medfusion.spec.fusion import CrossAttentionFusion as CrossAttentionFusion
+from medfusion.spec.fusion import DAFTFusion as DAFTFusion
+from medfusion.spec.fusion import FiLMFusion as FiLMFusion
 from medfusion.spec.fusion import GatedFusion as GatedFusion
+from medfusion.spec.fusion import KroneckerFusion as KroneckerFusion
+from medfusion.spec.fusion import LateFusion as LateFusion
+from medfusion.spec.fusion import MFBFusion as MFBFusion
+from medfusion.spec.fusion import MixtureOfExpertsFusion as MixtureOfExpertsFusion
+from medfusion.spec.fusion import PerceiverFusion as PerceiverFusion
+from medfusion.spec.fusion import ProductOfExpertsFusion as ProductOfExpertsFusion
+from medfusion.spec.fusion import TabAttentionFusion as TabAttentionFusion
 from medfusion.spec.head import LinearHead as LinearHead
 from medfusion.spec.head import MLPHead as MLPHead
 from medfusion.spec.head import SegmentationHead as SegmentationHead
@@ -53,7 +75,9 @@ from medfusion.spec.random_transform import RandomNoise as RandomNoise
 from medfusion.spec.random_transform import RandomPatch as RandomPatch
 from medfusion.spec.survival_loss import CoxLoss as CoxLoss
 from medfusion.spec.survival_loss import DiscreteTimeLoss as DiscreteTimeLoss
+from medfusion.spec.table_encoder import FTTransformerEncoder as FTTransformerEncoder
 from medfusion.spec.table_encoder import MLPEncoder as MLPEncoder
+from medfusion.spec.table_encoder import TabMEncoder as TabMEncoder
 from medfusion.spec.target import BinaryTarget as BinaryTarget
 from medfusion.spec.target import MulticlassTarget as MulticlassTarget
 from medfusion.spec.target import MultilabelTarget as MultilabelTarget

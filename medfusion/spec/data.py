@@ -28,11 +28,52 @@ class Augmentation(Spec):
     """Largest relative change of brightness and of contrast."""
 
 
+class Slices(Spec):
+    """Slices of a volume: the column names a NIfTI or DICOM file, or a folder with one series."""
+
+    family: ClassVar[str] = "instances"
+    kind: Literal["slices"] = "slices"
+    axis: Literal["i", "j", "k"] = "k"
+    """Axis of the voxels that slices are cut across; k counts the slices of the file."""
+    count: Int = Field(16, ge=1, le=4096)
+    """Slices per volume; a volume with fewer gives all that it has."""
+    choose: Literal["even", "middle"] = "even"
+    """"even" spreads them over the whole volume, "middle" takes neighbours around its middle."""
+    jitter: bool = True
+    """While training, draw each slice anew from its own part of the volume ("even"), or move all by up to a quarter of their number ("middle")."""
+    neighbours: bool = False
+    """Each image has the slice before, the slice and the slice after as its three channels (2.5D)."""
+
+    @property
+    def places(self) -> int | None:
+        """Number of places that mean the same in every subject: the slices."""
+        return self.count
+
+
+class Bag(Spec):
+    """Images of a bag: the column names a folder, or several files separated by ";"."""
+
+    family: ClassVar[str] = "instances"
+    kind: Literal["bag"] = "bag"
+    most: Int = Field(64, ge=1, le=65_536)
+    """Images of a larger bag are drawn anew in each epoch of training, and taken evenly, in the order of names, elsewhere."""
+
+    @property
+    def places(self) -> int | None:
+        """None: the images of a bag have no fixed places."""
+        return None
+
+
+Instances = Annotated[Slices | Bag, Field(discriminator="kind")]
+
+
 class View(Spec):
     """One image column of the table. A subject may lack any of its views."""
 
     column: str = Field(min_length=1)
     """Column with the image's path, relative to the data root. An empty cell is a missing view."""
+    instances: Instances | None = None
+    """What the path stands for where it is not one image: slices of a volume, or a bag of images."""
     size: tuple[Annotated[Int, Field(ge=8, le=4096)], Annotated[Int, Field(ge=8, le=4096)]] = (
         224,
         224,
@@ -41,7 +82,7 @@ class View(Spec):
     channels: Literal[1, 3] = 3
     """1 reads as grey, 3 as RGB; files of the other kind are converted."""
     transforms: tuple[FixedTransform, ...] = ()
-    """Changes at the image's own size, before it is resized, such as window, percentile or equalize; they end in values from 0 to 1. A DICOM image then comes with its values (HU) in place of as it is shown."""
+    """Changes at the image's own size, before it is resized, such as window, percentile or equalize; they end in values from 0 to 1. A DICOM image then comes with its values (HU) in place of as it is shown. Of slices, the whole volume is changed before it is cut; without any, its smallest value becomes 0 and its largest 1."""
     mean: tuple[Real, ...] | None = None
     """Mean per channel for normalising, on the 0..1 scale; by default worked out on the training split."""
     std: tuple[Annotated[Real, Field(gt=0)], ...] | None = None
@@ -61,6 +102,20 @@ class View(Spec):
             if values is not None and len(values) != self.channels:
                 msg = f"{name} needs {self.channels} value(s), one per channel"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _neighbours_are_channels(self) -> Self:
+        if isinstance(self.instances, Slices) and self.instances.neighbours and self.channels != 3:
+            msg = "instances.neighbours makes three channels of three slices: set channels to 3"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _masks_belong_to_one_image(self) -> Self:
+        if self.instances is not None and self.mask is not None:
+            msg = "a mask belongs to a view of one image: take out instances or mask"
+            raise ValueError(msg)
         return self
 
 

@@ -12,8 +12,9 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from medfusion.errors import SpecError, unknown
 from medfusion.spec import code, migration, problems, text
+from medfusion.spec.aggregator import CrossViewAttention, LearnedWeightViews
 from medfusion.spec.base import Int, Spec
-from medfusion.spec.data import Data
+from medfusion.spec.data import Bag, Data
 from medfusion.spec.evaluation import Evaluation
 from medfusion.spec.head import SegmentationHead
 from medfusion.spec.loss import PerTaskLoss, misfit
@@ -23,6 +24,9 @@ from medfusion.spec.target import MultitaskTarget
 from medfusion.spec.training import PlateauSchedule, Training
 
 SCHEMA_VERSION = 1
+
+_WITHOUT_AUXILIARY = ("segmentation",)
+"""Kinds of target that the features of one modality alone cannot be judged on."""
 
 
 class Experiment(Spec):
@@ -92,7 +96,16 @@ class Experiment(Spec):
             found.append("model.image is idle: data.images is empty")
         if self.model.table is not None and not (self.data.numeric or self.data.categorical):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
+        if self.model.alignment is not None and not self._has_both:
+            found.append("model.alignment is idle: it needs images and columns")
+        several = any(view.instances is not None for view in self.data.images.values())
+        if self.model.instances != Model().instances and not several:
+            found.append("model.instances is idle: no view has instances (slices or a bag)")
         return found
+
+    @property
+    def _has_both(self) -> bool:
+        return bool(self.data.images) and bool(self.data.numeric or self.data.categorical)
 
     @property
     def yaml(self) -> str:
@@ -203,6 +216,7 @@ class Experiment(Spec):
         self._check_monitor()
         self._check_head()
         self._check_idle_parts()
+        self._check_auxiliary()
         self._check_views()
         self._check_loss()
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
@@ -276,11 +290,39 @@ class Experiment(Spec):
                 "(write `numeric: []` if that is meant)"
             )
             raise ValueError(msg)
+        slip = (not self.data.images and "images" not in said) or (
+            not columns and not said & {"numeric", "categorical"}
+        )
+        if self.model.alignment is not None and slip:
+            msg = "model.alignment is unused: it needs data.images and columns of the table"
+            raise ValueError(msg)
+
+    def _check_auxiliary(self) -> None:
+        if self.model.auxiliary is not None and self.data.target.kind in _WITHOUT_AUXILIARY:
+            msg = (
+                "model.auxiliary is not possible for a segmentation: one modality's vector has no "
+                "pixels; leave it out"
+            )
+            raise ValueError(msg)
 
     def _check_views(self) -> None:
         channels = {view.channels for view in self.data.images.values()}
         if len(channels) > 1:
             msg = "all views share one image encoder and need the same number of channels"
+            raise ValueError(msg)
+        bags = [name for name, view in self.data.images.items() if isinstance(view.instances, Bag)]
+        aggregate = self.model.instances
+        if bags and isinstance(aggregate, LearnedWeightViews):
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places for "
+                "learned-weight: choose attention or gated-abmil"
+            )
+            raise ValueError(msg)
+        if bags and isinstance(aggregate, CrossViewAttention) and aggregate.embeddings:
+            msg = (
+                f"model.instances: the images of a bag (data.images.{bags[0]}) have no places: "
+                "set embeddings to false"
+            )
             raise ValueError(msg)
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from medfusion.spec.attention import Attention
 from medfusion.spec.base import Int, Real, Spec
 
 
@@ -24,6 +25,8 @@ class TimmEncoder(Spec):
     """"all", "none", or how many of the last stages are trained."""
     drop_rate: Real = Field(0.0, ge=0, lt=1)
     """Dropout on the encoder's pooled features."""
+    attention: Attention | None = None
+    """Attention blocks behind stages of a convolutional encoder."""
 
     @model_validator(mode="after")
     def _weights_mean_pretrained(self) -> Self:

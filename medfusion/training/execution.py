@@ -19,12 +19,14 @@ from lightning_fabric import Fabric
 
 from medfusion.data import Cohort, Loader
 from medfusion.errors import MedFusionError, RunError
-from medfusion.models.backbones.catalogue import is_non_commercial, weight_licence
+from medfusion.models.backbones.catalogue import weight_licence
+from medfusion.models.backbones.licences import commercial_use
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
 from medfusion.spec import Experiment, smaller_is_better
 from medfusion.training import checkpoint, prediction
+from medfusion.training.auxiliary import auxiliary_terms
 from medfusion.training.callbacks import Callback, EpochReport
 from medfusion.training.device import choose_device, choose_precision, loading_threads
 from medfusion.training.engine import Engine, optimizer_steps, seed_everything
@@ -177,8 +179,10 @@ def _engine(
     image = experiment.model.image
     if image is not None and image.pretrained:
         licence = weight_licence(image.name)
-        level = "warning" if is_non_commercial(licence) else "info"
+        level = "info" if commercial_use(licence) == "yes" else "warning"
         recorder.message(f"weights of {image.name}: licence {licence or 'not stated'}", level)
+    for note in model.notes:
+        recorder.message(note, "info")
     if training.gradient_checkpointing:
         model.set_grad_checkpointing()
     batch_size = training.batch_size
@@ -206,7 +210,9 @@ def _engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        objective=Objective(task),
+        objective=Objective(
+            task, auxiliary_terms(experiment.model.auxiliary, model.modalities, task)
+        ),
         train=loaders[0],
         val=loaders[1],
         settings=training,

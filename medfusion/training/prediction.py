@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from medfusion.data import Cases, Cohort, Loader, Preprocessing
-from medfusion.data.batch import Batch
+from medfusion.data import Batch, Cases, Cohort, Loader, Preprocessing
 from medfusion.errors import InputError, RunError
 from medfusion.evaluation import Metric, choose_threshold, evaluate
 from medfusion.evaluation.layout import layout_of
@@ -44,6 +43,13 @@ def build_model(
         outputs=task.outputs,
         extension=task.extension(),
         folder=experiment.folder,
+        instances={
+            name: view.instances.places
+            for name, view in data.images.items()
+            if view.instances is not None
+        },
+        bins=preprocessing.scaled_bins,
+        combine=task.combine,
         segmented=data.segmented,
     )
 
@@ -122,6 +128,29 @@ def predict(
         found = regions.save_masks(task, found, cases, masks)
     view = list(experiment.data.images).index(experiment.data.segmented)
     return cases.ids, regions.areas(task, found, view), task
+
+
+def predict_rows(
+    model: nn.Module,
+    task: Task,
+    cases: Cases,
+    rows: np.ndarray,
+    experiment: Experiment,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
+) -> np.ndarray:
+    """Return the predictions of a trained model for some rows, as `predict` does.
+
+    Args:
+        model: The model, as `trained_model` gives it.
+        task: Its task.
+        cases: The cases.
+        rows: int64, which of them.
+        experiment: The run's experiment.
+        change: Changes each batch before the model sees it, for instance hides a modality.
+    """
+    loader = _loader(cases, rows, experiment)
+    found = [logits.cpu() for _, logits in outputs(model, loader, experiment, change)]
+    return task.predictions(torch.cat(found))
 
 
 def evaluate_run(run: RunFolder, cohort: Cohort | None = None) -> dict[str, Any]:
@@ -276,9 +305,18 @@ def _logits(model: nn.Module, loader: Loader, experiment: Experiment) -> Tensor:
 
 @torch.no_grad()
 def outputs(
-    model: nn.Module, loader: Loader, experiment: Experiment
+    model: nn.Module,
+    loader: Loader,
+    experiment: Experiment,
+    change: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Yield each batch of a loader with the model's logits, on the device that it runs on.
+
+    Args:
+        model: The model.
+        loader: Its rows.
+        experiment: Says where to run.
+        change: Changes each batch before the model sees it.
 
     Raises:
         InputError: There are no rows.
@@ -291,7 +329,7 @@ def outputs(
         msg = "there are no rows to predict"
         raise InputError(msg)
     for batch in loader.epoch(0):
-        moved = batch.to(fabric.device)
+        moved = change(batch).to(fabric.device)
         yield moved, forward(model, moved).logits.float()
 
 

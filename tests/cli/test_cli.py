@@ -15,7 +15,9 @@ import time
 import pytest
 
 from medfusion import cli
+from medfusion.commands import execute
 from medfusion.commands.parser import verbs
+from medfusion.errors import InputError
 
 PYTHON = [sys.executable, "-P", "-m", "medfusion"]
 
@@ -106,6 +108,8 @@ assert not heavy, heavy
         "import medfusion.runs, medfusion.registry, medfusion.api, medfusion.widgets",
         "import IPython.core.interactiveshell as s; s.InteractiveShell.instance().run_line_magic('load_ext', 'medfusion')",
         "from medfusion.cli import run; run(['--help'])",
+        "from medfusion.cli import run; run(['models', '--help'])",
+        "import medfusion.models.description as d, medfusion.models.image_families; d.families()",
         "from medfusion.cli import run; run(['runs'])",
     ],
 )
@@ -237,6 +241,73 @@ def test_models_lists_the_registry():
     kinds = {item["kind"] for item in document["models"]}
     assert kinds >= {"concatenate", "gated", "attention", "cross-attention", "bilinear"}
     refused(medfusion("models", "fusoin"), "did you mean 'fusion'")
+
+
+def models(*words):
+    """`medfusion models` in this process: torch is loaded already."""
+    outcome = execute(["models", *words])
+    json.dumps(outcome.document)
+    return outcome
+
+
+def test_models_says_formula_paper_shapes_and_settings():
+    everything = models()
+    families = {item["family"] for item in everything.document["models"]}
+    assert families >= {"image", "attention", "views", "table", "fusion", "head", "optimizer"}
+    for item in everything.document["models"]:
+        assert item["summary"].endswith((".", ")."))
+        assert f"{item['family']}" in everything.text
+    found = {item["kind"]: item for item in models("attention").document["models"]}
+    assert found["cbam"]["papers"] == ("https://arxiv.org/abs/1807.06521",)
+    assert found["cbam"]["settings"]["reduction"]["default"] == 16
+    assert dict(found["cbam"]["inputs"])["x"] == "Feature map, float [n, C, h, w]."
+    text = models("fusion").text
+    assert "z = sum_m g_m * tanh(h_m)" in text
+    assert "present: Which modality a row has, bool [B, M]" in text
+    assert "dim (128): Width of the fused features." in text
+
+
+def test_models_filters_image_encoders():
+    outcome = models("image", "--family", "convnext", "--max-parameters", "30", "--commercial")
+    names = [item["name"] for item in outcome.document["encoders"]]
+    assert names == ["convnext_atto", "convnext_nano", "convnext_tiny"]
+    assert all(item["commercial"] == "yes" for item in outcome.document["encoders"])
+    assert "convnext_tiny" in outcome.text
+    assert "convnext_base" not in outcome.text
+    restricted = models("image", "--family", "convnextv2")
+    assert "non-commercial" in restricted.text
+    assert len(restricted.document["names"]) > 1000
+    assert "no curated image encoder fits" in models("image", "--max-parameters", "0.1").text
+
+
+def test_models_says_what_an_encoder_is_and_costs():
+    outcome = models("image", "resnet18", "--size", "64", "--channels", "1", "--batch", "8")
+    assert outcome.document["map"] == (512, 2, 2)
+    assert outcome.document["size"] == (64, 64)
+    assert "11.17 million" in outcome.text
+    assert "layer4" in outcome.text
+    assert "a1_in1k" in outcome.text
+    rectangle = models("image", "vit_tiny_patch16_224", "--size", "32", "64").document
+    assert rectangle["tokens"] == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["image", "mae"], "vit_base_patch16_224.mae"),
+        (["image", "resnet18", "--family", "resnet"], "leave the name out"),
+        (["image", "--size", "64"], "give an encoder's name"),
+        (["image", "resnet18", "--size", "1", "2", "3"], "got 3 numbers"),
+        (["image", "resnet18", "--size", "0"], "at least 1"),
+        (["image", "--family", "resnt"], "did you mean 'resnet'"),
+        (["fusion", "gated"], "only image encoders"),
+        (["fusion", "--commercial"], "only image encoders"),
+        (["fusion", "--markdown"], "--markdown stands alone"),
+    ],
+)
+def test_models_refuses_what_does_not_go_together(words, sentence):
+    with pytest.raises(InputError, match=sentence):
+        models(*words)
 
 
 def test_data_inspect_says_what_things_are(cohort, tmp_path):

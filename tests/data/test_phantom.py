@@ -79,6 +79,43 @@ def test_useless_signals_have_auc_one_half():
     assert Truth(0, 0, 3).with_prevalence(0.5).bayes_auc()[2] == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("prevalence", [0.2, 0.5])
+def test_a_crossed_label_tells_nothing_from_either_side(prevalence):
+    truth = Truth(0, 0, 0, crossed=1).with_prevalence(prevalence)
+    both, image, table = truth.bayes_auc()
+    assert image == pytest.approx(0.5, abs=1e-6)
+    assert table == pytest.approx(0.5, abs=1e-6)
+    assert both > 0.75
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    u = rng.standard_normal(n)
+    v = table_signal(
+        rng.standard_normal(n), rng.standard_normal(n), rng.choice(4, n, p=STAGE_SHARES)
+    )
+    chance = logistic(truth.log_odds(u, v))
+    assert chance.mean() == pytest.approx(prevalence, abs=0.001)
+    assert expected_auc(chance) == pytest.approx(both, abs=1e-3)
+    for signal in (u, v):  # in every tenth of either signal the share of events is the same
+        tenth = np.argsort(np.argsort(signal)) * 10 // n
+        shares = np.bincount(tenth, weights=chance) / np.bincount(tenth)
+        assert shares == pytest.approx([prevalence] * 10, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("label", "weights"),
+    [("image", (1, 0, 0)), ("table", (0, 1, 0)), ("additive", (1, 1, 0))],
+)
+def test_labels_by_name_are_those_by_weight(tmp_path, label, weights):
+    image, table, interaction = weights
+    named = write_phantom(tmp_path / "a", subjects=40, size=16, label=label)
+    given = write_phantom(
+        tmp_path / "b", subjects=40, size=16, image_weight=image, table_weight=table,
+        interaction=interaction,
+    )  # fmt: skip
+    assert (named.target == given.target).all()
+    assert named.bayes_auc == given.bayes_auc
+
+
 def test_the_cohort_follows_its_truth(tmp_path):
     phantom = write_phantom(tmp_path, subjects=1500, size=16, seed=2)
     facts = json.loads((tmp_path / "phantom.json").read_text())
@@ -142,6 +179,7 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
         {},
         {"views": 3, "missing_images": 0.3, "missing_table": 0.2},
         {"image_weight": 0, "sites": 1},
+        {"label": "crossed", "prevalence": 0.5},
         {"table_weight": 0, "per_group": (1, 1)},
         {"interaction": 1.0, "noise": 0.0, "prevalence": 0.5, "per_group": (2, 5)},
     ],
@@ -222,6 +260,7 @@ def test_png_is_read_by_another_reader(tmp_path):
         {"per_group": (3, 1)},
         {"prevalence": 1.0},
         {"missing_images": 1.5},
+        {"label": "crosed"},
     ],
 )
 def test_settings_that_make_no_cohort(tmp_path, wrong):

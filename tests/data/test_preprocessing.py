@@ -7,6 +7,7 @@ import pytest
 
 from medfusion.data import Cohort, Preprocessing
 from medfusion.data.preprocessing import STATISTICS_IMAGES
+from medfusion.spec import MLPEncoder
 
 VIEW = {"photo": {"column": "image", "size": [16, 16], "channels": 1}}
 
@@ -124,6 +125,92 @@ def test_statistics_stop_at_enough_images(plain, experiment, write_image, monkey
     assert len(decoded) == 1 + STATISTICS_IMAGES, "one to see that the file can be read"
 
 
+def binned(cohort, name):
+    """Edges of a column and the scaled ones."""
+    made = cohort.preprocessing
+    return made.bins[name], made.scaled_bins[list(made.means).index(name)]
+
+
+def with_table(exp, encoder):
+    return exp.model_copy(update={"model": exp.model.model_copy(update={"table": encoder})})
+
+
+def test_bins_are_quantiles_of_the_training_rows(plain, experiment):
+    columns = plain(100)
+    cohort = Cohort.load(with_table(experiment(numeric=["age"]), MLPEncoder(bins=4)))
+    train = np.array(columns["age"], dtype=float)[cohort.rows("train")]
+    edges, scaled = binned(cohort, "age")
+    assert edges == pytest.approx(np.quantile(train, [0, 0.25, 0.5, 0.75, 1]))
+    assert scaled == pytest.approx((np.array(edges) - train.mean()) / train.std(), abs=1e-6)
+    inside = cohort.numeric[cohort.rows("train"), 0]
+    assert scaled[0] <= inside.min() + 1e-6
+    assert scaled[-1] >= inside.max() - 1e-6
+
+
+def test_no_bins_where_numbers_are_embedded_linearly(plain, experiment):
+    plain(100)
+    linear = with_table(experiment(numeric=["age"]), MLPEncoder(embeddings="linear"))
+    made = Cohort.load(linear).preprocessing
+    assert made.bins == {}
+    assert made.scaled_bins == ((),)
+
+
+def test_bins_of_odd_columns(plain, experiment):
+    rng = np.random.default_rng(0)
+    plain(
+        50,
+        binary=rng.integers(0, 2, 50).tolist(),
+        grades=rng.integers(1, 4, 50).tolist(),
+        flat=["7"] * 50,
+        gone=["" if i % 5 < 3 else str(i) for i in range(50)],
+        few=[str(i) if i in (0, 1, 2, 5) else "" for i in range(50)],
+        one=["3" if i == 0 else "" for i in range(50)],
+        tied=["0" if i % 10 else str(i) for i in range(50)],
+        far=["1e9" if i == 0 else str(1e-7 * i) for i in range(50)],
+    )
+    names = ["binary", "grades", "flat", "gone", "few", "one", "tied", "far"]
+    cohort = Cohort.load(experiment(numeric=names))
+    edges = {name: binned(cohort, name)[0] for name in names}
+    scaled = {name: binned(cohort, name)[1] for name in names}
+    assert edges["binary"] == (0, 1)
+    assert {1, 2, 3} <= set(edges["grades"])
+    assert edges["flat"] == edges["gone"] == edges["one"] == ()
+    assert scaled["flat"] == scaled["gone"] == scaled["one"] == ()
+    assert edges["few"] == (0, 1, 2, 5)
+    assert edges["tied"][0] == 0
+    for name in names:
+        assert (np.diff(edges[name]) > 0).all()
+        assert (np.diff(np.float32(scaled[name])) > 0).all(), "apart in 32 bits too"
+    assert len(scaled["far"]) == 2
+
+
+def test_the_edges_are_those_of_the_reference(plain, experiment):
+    """Each quantile once, as `compute_bins` of rtdl_num_embeddings 0.0.12 has them."""
+    rng = np.random.default_rng(1)
+    marker = np.round(rng.exponential(size=100), 1)
+    plain(100, marker=marker.tolist())
+    cohort = Cohort.load(experiment(numeric=["marker"]))
+    train = marker[cohort.rows("train")]
+    expected = sorted(set(np.quantile(train, np.linspace(0, 1, 17)).tolist()))
+    assert len(expected) < 17
+    assert binned(cohort, "marker")[0] == pytest.approx(expected)
+
+
+def test_documents_from_before_there_were_bins_are_read():
+    made = Preprocessing(medians={"a": 1.0}, means={"a": 1.0}, sds={"a": 2.0}, classes=("0", "1"))
+    document = json.loads(made.to_json())
+    assert document.pop("bins") == {}
+    document["version"] = 1
+    assert Preprocessing.from_json(json.dumps(document)) == made
+    assert made.scaled_bins == ((),)
+
+
+def test_bins_of_unknown_columns_are_damage():
+    document = json.loads(Preprocessing(bins={"b": (0.0, 1.0)}).to_json())
+    with pytest.raises(ValueError, match="bins name columns"):
+        Preprocessing.from_json(json.dumps(document))
+
+
 def test_json_is_exact():
     made = Preprocessing(
         medians={"a": 0.1 + 0.2, "b": None},
@@ -133,6 +220,7 @@ def test_json_is_exact():
         image_means={"v": (1 / 3,)},
         image_stds={"v": (2 / 3,)},
         classes=("0", "1"),
+        bins={"a": (1 / 3, 0.1 + 0.2), "b": ()},
     )
     again = Preprocessing.from_json(made.to_json())
     assert again == made

@@ -18,6 +18,15 @@ FUSIONS = [
     spec.AttentionFusion(dim=16),
     spec.CrossAttentionFusion(dim=16),
     spec.BilinearFusion(dim=16, rank=2),
+    spec.PerceiverFusion(dim=16, latents=4),
+    spec.KroneckerFusion(dim=16, width=4),
+    spec.MFBFusion(dim=16, factors=2),
+    spec.FiLMFusion(dim=16),
+    spec.DAFTFusion(dim=16),
+    spec.TabAttentionFusion(dim=16),
+    spec.MixtureOfExpertsFusion(dim=16),
+    spec.LateFusion(dim=16),
+    spec.ProductOfExpertsFusion(dim=16),
 ]
 TWO = {"front": (1, 32, 32), "side": (1, 32, 32)}
 KINDS = ["image+table", "image", "table"]
@@ -201,7 +210,7 @@ def test_the_mean_of_views_is_of_those_present():
     model.fusion.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]["image"]))
     model(**batch)
     front, side = (model.image(image) for image in batch["images"].values())
-    vector, tokens, mask = seen[0]
+    vector, tokens, mask, _ = seen[0]
     torch.testing.assert_close(vector[0], (front.vector[0] + side.vector[0]) / 2)
     torch.testing.assert_close(vector[2], front.vector[2])
     torch.testing.assert_close(vector[4], side.vector[4])

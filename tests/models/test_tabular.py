@@ -87,8 +87,8 @@ def test_mask_says_which_columns_are_there():
     features = encoder(torch.zeros(2, 2), there, torch.tensor([[1], [0]]))
     assert features.mask.tolist() == [[True, False, True], [False, False, False]]
     assert features.vector.shape == (2, 4)
-    assert features.tokens.shape == (2, 3, 8)
-    assert encoder.width == (4, 8)
+    assert features.tokens.shape == (2, 3, 16)
+    assert encoder.width == (4, 16)
 
 
 def test_absent_numbers_are_not_read_forward_or_backward():

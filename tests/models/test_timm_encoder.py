@@ -88,6 +88,51 @@ def test_a_map_of_channels_last_features_is_turned_and_normed():
     torch.testing.assert_close(found.vector, found.map.mean(dim=(2, 3)))
 
 
+PLACES = {
+    "resnet18": 128,
+    "densenet121": 128,
+    "efficientnet_b0": 224,
+    "mobilenetv3_small_100": 224,
+    "regnety_002": 128,
+    "convnext_atto": 64,
+    "convnextv2_atto": 64,
+    "vit_tiny_patch16_224": 64,
+    "deit_tiny_distilled_patch16_224": 64,
+    "eva02_tiny_patch14_224": 56,
+    "swin_tiny_patch4_window7_224": 64,
+    "hiera_tiny_224": 64,
+    "test_vit2": 64,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_of_the_map_is_that_place_of_the_image(name):
+    """A bright quarter of the image changes that quarter of the map most."""
+    side = PLACES[name]
+    encoder = make(name, channels=1, size=(side, side)).eval()
+    for module in encoder.modules():
+        # Blocks whose last norm starts at zero would see through to single pixels.
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    image = 0.1 * torch.randn(1, 1, side, side)
+    spots = image.repeat(4, 1, 1, 1)
+    for quarter in range(4):
+        _quarter(spots[quarter, 0], quarter).add_(3.0)
+    with torch.no_grad():
+        change = (encoder(spots).map - encoder(image).map).abs().sum(dim=1)
+    moved = torch.stack(
+        [torch.stack([_quarter(c, quarter).mean() for quarter in range(4)]) for c in change]
+    )
+    # Places differ in how much they move at all: borders see less of the image.
+    assert (moved / moved.sum(dim=0)).argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def _quarter(image, quarter):
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    top, left = divmod(quarter, 2)
+    return image[top * height : (top + 1) * height, left * width : (left + 1) * width]
+
+
 def test_dinov2_follows_the_images_size_and_refuses_cut_patches():
     with torch.device("meta"):
         encoder = make("vit_small_patch14_dinov2", size=(56, 84))

@@ -45,6 +45,21 @@ def evaluate_code(code: str) -> Experiment:
     return names["exp"]
 
 
+def test_a_table_encoder_needs_no_kind_to_be_the_mlp():
+    exp = Experiment.from_yaml_text(YAML.replace("{kind: mlp, hidden: [64, 32]}", "{hidden: [9]}"))
+    assert exp.model.table.kind == "mlp"
+    assert exp.model.table.embeddings == "ple"
+    assert Experiment.from_yaml_text(exp.to_yaml()) == exp
+    with pytest.raises(
+        SpecError, match=r"model\.table\.membrs: unknown key; did you mean 'members'"
+    ):
+        Experiment.from_yaml_text(
+            YAML.replace("{kind: mlp, hidden: [64, 32]}", "{kind: tabm, membrs: 3}")
+        )
+    with pytest.raises(SpecError, match="unknown kind 'ft'"):
+        Experiment.from_yaml_text(YAML.replace("{kind: mlp, hidden: [64, 32]}", "{kind: ft}"))
+
+
 def test_the_yaml_of_the_contract_is_read_as_written():
     exp = Experiment.from_yaml_text(YAML)
     assert exp.name == "skin-fusion"
@@ -122,6 +137,13 @@ experiments = st.builds(
     model=st.builds(spec.Model, fusion=fusions),
     training=trainings,
 )
+
+
+def test_text_that_looks_like_a_number_stays_text():
+    from medfusion.spec import text
+
+    document = {"unit": "1e100", "column": "1E-3", "lr": 1e-05}
+    assert text.parse(text.dump(document), "x")[0] == document
 
 
 @settings(max_examples=60, deadline=None)

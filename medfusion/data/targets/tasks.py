@@ -71,7 +71,7 @@ class TaskTarget(Target):
         """Return the columns of all tasks side by side, float64 [n, C], NaN where missing."""
         columns = []
         for name, part in self.parts.items():
-            chosen = [ids[row] for row in part.rows]
+            chosen = [ids[row] for row in part.rows.tolist()]
             own = part.target.encode(of_task(classes, name), chosen)
             spread = np.full((self.n, len(part.spec.columns)), np.nan)
             spread[part.rows] = own.reshape(len(own), -1)
@@ -110,7 +110,7 @@ def read(
             )
             raise TableError(msg)
         try:
-            target = read_one(table.take(rows), own, [ids[row] for row in rows])
+            target = read_one(table.take(rows), own, [ids[row] for row in rows.tolist()])
         except TableError as error:
             msg = f"task {name!r}: {error}"
             raise TableError(msg) from None

@@ -83,7 +83,7 @@ def kaplan_meier(
     events: Floats = np.bincount(place, seen, len(moments)).astype(np.float64)
     cases = np.bincount(place, minlength=len(moments))
     at_risk = cases[::-1].cumsum()[::-1].astype(np.float64)
-    survival: Floats = np.cumprod(1 - events / at_risk)
+    survival: Floats = np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
     half = float(ndtri((1 + confidence) / 2))
     with np.errstate(all="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events)))

@@ -20,6 +20,7 @@ from medfusion.evaluation.survival.brier import integrated_errors, squared_error
 from medfusion.evaluation.survival.censoring import Censoring
 from medfusion.evaluation.survival.concordant_pairs import replicated_concordance
 from medfusion.evaluation.survival.kaplan_meier import replicated_survival
+from medfusion.evaluation.survival.slope import log_hazard, replicated_slope
 from medfusion.evaluation.survival.time_dependent import replicated_auc_at, replicated_mean_auc
 
 
@@ -32,6 +33,7 @@ def entries(sample: Sample) -> dict[str, Entry]:
         found["c_index_uno"] = _uno(sample, known, censoring)
         if sample.prediction.shape[1] > 1:
             found |= _over_time(sample, known, censoring)
+            found["calibration_slope"] = _slope(sample, known)
             for at in known.horizons:
                 found |= _at(sample, known, censoring, at)
     return impossible(found, sample.too_few or _stuck(sample))
@@ -114,6 +116,24 @@ def _over_time(sample: Sample, known: FollowUp, censoring: Censoring) -> dict[st
         ),
         "ibs": Entry(errors, sample.n, reason=reason, note=span),
     }
+
+
+def _slope(sample: Sample, known: FollowUp) -> Entry:
+    time, event = sample.target.T.astype(np.float64)
+    at = (known.horizons or known.times)[-1]
+    score = log_hazard(sample.prediction[:, 1 + known.times.index(at)])
+    whole = cache(lambda: float(replicated_slope(time, event, score, np.ones((1, sample.n)))[0]))
+
+    def slope(weights: Weights) -> Floats:
+        return replicated_slope(time, event, score, weights.rows(), whole())
+
+    return Entry(
+        slope,
+        sample.n,
+        reason=_flat(score),
+        note=f"of the risk at {written(at)}",
+        failing="the fit has no end, the risk separates the events",
+    )
 
 
 def _at(sample: Sample, known: FollowUp, censoring: Censoring, at: float) -> dict[str, Entry]:

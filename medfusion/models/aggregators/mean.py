@@ -17,6 +17,7 @@ class MeanViews(Aggregator):
     Args:
         settings: Its spec.
         width: d, width of a view's vector.
+        count: V, which it does not ask for.
 
     Example:
         >>> views = torch.tensor([[[1.0], [3.0], [torch.nan]]])
@@ -25,9 +26,9 @@ class MeanViews(Aggregator):
         tensor([[2.]])
     """
 
-    def __init__(self, settings: spec.MeanViews, *, width: int) -> None:
+    def __init__(self, settings: spec.MeanViews, *, width: int, count: int | None = None) -> None:
         super().__init__()
-        del settings, width
+        del settings, width, count
 
     def forward(self, vectors: Tensor, present: Tensor) -> Aggregated:
         """Aggregate; see `Aggregator.forward`."""

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-import timm
 import torch
-from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from medfusion import spec
 from medfusion.errors import InputError
+from medfusion.models.backbones.body import REFUSALS, create_body, refused
 from medfusion.models.backbones.catalogue import check_name
 from medfusion.models.backbones.freezing import freeze, rest_frozen, running_statistics
 from medfusion.models.backbones.hub import find_weights
+from medfusion.models.backbones.stage_attention import StageAttention
+from medfusion.models.backbones.stages import check_stages, map_stages
 from medfusion.models.backbones.weights import load_weights
 from medfusion.models.features import Width
-from medfusion.registry import register
-
-_REFUSALS = (
-    AssertionError,
-    AttributeError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What timm raises for an input size, or a request, that an architecture cannot serve."""
+from medfusion.registry import kind_of, register
+from medfusion.spec.attention import AttentionSpec
 
 
 class ImageFeatures(NamedTuple):
@@ -40,11 +33,13 @@ class ImageFeatures(NamedTuple):
             so a class-activation map takes the gradient here and turns it by `to_map`.
         map: The same as a feature map without class or register tokens, float [n, c, h, w].
         vector: Pooled as the architecture pools before its classifier, float [n, d].
+        gates: Of attention blocks, by stage and kind: "3/channel" [n, C], "3/spatial" [n, h, w].
     """
 
     raw: Tensor
     map: Tensor
     vector: Tensor
+    gates: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @register(spec.TimmEncoder)
@@ -64,11 +59,13 @@ class TimmEncoder(nn.Module):
 
     Attributes:
         width: Widths of vector and map.
+        notes: What a person should know about this choice, in sentences.
 
     Raises:
         UnknownNameError: timm has no such architecture or weight tag.
         WeightsError: Weights cannot be had or do not fit.
-        InputError: The architecture cannot serve these sizes or this number of trained stages.
+        InputError: The architecture cannot serve these sizes, this number of trained stages or
+            attention blocks in these stages.
 
     Example:
         >>> encoder = TimmEncoder(
@@ -93,13 +90,18 @@ class TimmEncoder(nn.Module):
         path = None
         if settings.pretrained:
             path = folder / settings.weights if settings.weights else find_weights(settings.name)
-        self.body: Any = _create(settings.name, channels, list(dict.fromkeys(sizes)))
+        self.body: Any = create_body(settings.name, channels, list(dict.fromkeys(sizes)))
         if path is not None:
             load_weights(self.body, path, name=settings.name, channels=channels)
         freeze(self.body, settings.trainable)
+        self.notes: tuple[str, ...] = ()
+        self.attention: Any = None
+        if settings.attention is not None:
+            self._insert(settings.attention, channels, sizes[0])
         self.dropout = nn.Dropout(settings.drop_rate)
         self.channels_last = False
         self._grids: dict[tuple[int, int], tuple[int, int]] = {}
+        self._gates: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}
         self.width = self._probe(channels, list(dict.fromkeys(sizes)))
         self.train()
 
@@ -113,14 +115,14 @@ class TimmEncoder(nn.Module):
             ValueError: Images of another size.
         """
         size = (images.shape[2], images.shape[3])
-        self._grid(size)
+        self.grid(size)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         lone = self.training and len(images) == 1
         with running_statistics(self.body) if lone else nullcontext():
-            raw = self.body.forward_features(images)
+            raw, gates = self._run(images)
             vector = self.body.forward_head(raw, pre_logits=True)
-        return ImageFeatures(raw, self.to_map(raw, size), self.dropout(vector))
+        return ImageFeatures(raw, self.to_map(raw, size), self.dropout(vector), gates)
 
     def to_map(self, raw: Tensor, size: tuple[int, int]) -> Tensor:
         """Return raw features, or their gradient, as a map [n, c, h, w] without prefix tokens.
@@ -131,14 +133,18 @@ class TimmEncoder(nn.Module):
         """
         if raw.ndim == 4:
             return raw.permute(0, 3, 1, 2) if self.body_is_nhwc else raw
-        height, width = self._grid(size)
+        height, width = self.grid(size)
         tokens = raw[:, raw.shape[1] - height * width :]
         return tokens.transpose(1, 2).reshape(len(raw), raw.shape[2], height, width)
 
     def positions(self, size: tuple[int, int]) -> int:
         """Return the number of positions of the map of an image of this size."""
-        height, width = self._grid(size)
+        height, width = self.grid(size)
         return height * width
+
+    def gate_shapes(self, size: tuple[int, int]) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape per image of each of `ImageFeatures.gates`, for images of this size."""
+        return self._gates[size]
 
     @property
     def body_is_nhwc(self) -> bool:
@@ -153,7 +159,7 @@ class TimmEncoder(nn.Module):
         """
         try:
             self.body.set_grad_checkpointing(enable)
-        except _REFUSALS:
+        except REFUSALS:
             msg = (
                 f"image encoder {self.name!r} offers no gradient checkpointing: "
                 "set training.gradient_checkpointing to false"
@@ -167,7 +173,36 @@ class TimmEncoder(nn.Module):
             rest_frozen(self.body)
         return self
 
-    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
+    def _insert(self, kind: AttentionSpec, channels: int, size: tuple[int, int]) -> None:
+        """Put attention blocks behind the stages that their spec names."""
+        device = next(self.body.parameters()).device
+        self.body.eval()
+        try:
+            found = map_stages(self.body, torch.zeros(1, channels, *size, device=device))
+        except REFUSALS as error:
+            raise refused(self.name, channels, size, error) from None
+        chosen = check_stages(self.name, found, kind.stages)
+        self.attention = StageAttention(kind, self.body, chosen)
+        self.notes = tuple(
+            f"stage {stage.number} of {self.name} has attention of its own "
+            f"({', '.join(stage.own)}); the {kind_of(type(kind))} block comes behind it in addition"
+            for stage in chosen
+            if stage.own
+        )
+
+    def _run(self, images: Tensor) -> tuple[Any, Mapping[str, Tensor]]:
+        if self.attention is None:
+            return self.body.forward_features(images), MappingProxyType({})
+        with self.attention.keeping() as gates:
+            raw = self.body.forward_features(images)
+        return raw, gates
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width of the map of an image of this size.
+
+        Raises:
+            ValueError: The encoder was made for other sizes.
+        """
         if size not in self._grids:
             msg = (
                 f"this encoder was made for {sorted(self._grids)}, got {size[0]} x {size[1]} pixels"
@@ -184,11 +219,12 @@ class TimmEncoder(nn.Module):
         for size in sizes:
             images = torch.zeros(1, channels, *size, device=device)
             try:
-                raw = self.body.forward_features(images)
+                raw, gates = self._run(images)
                 vector = self.body.forward_head(raw, pre_logits=True)
                 self._grids[size] = self._grid_of(raw, images)
-            except _REFUSALS as error:
-                raise _refused(self.name, size, error) from None
+            except REFUSALS as error:
+                raise refused(self.name, channels, size, error) from None
+            self._gates[size] = {name: tuple(gate.shape[1:]) for name, gate in gates.items()}
             widths = Width(vector=vector.shape[1], tokens=self.to_map(raw, size).shape[1])
             self.channels_last = raw.ndim == 4 and not self.body_is_nhwc
         if self.channels_last:
@@ -202,9 +238,13 @@ class TimmEncoder(nn.Module):
             shape = raw.shape[1:3] if self.body_is_nhwc else raw.shape[2:]
             return shape[0], shape[1]
         if isinstance(raw, Tensor) and raw.ndim == 3:
-            # Tokens say neither where the image's begin nor how many are in a row.
+            # Tokens say neither where the image's begin nor how many are in a row. Where all blocks
+            # have the same grid, the first one tells.
+            info = getattr(self.body, "feature_info", None) or []
+            reductions = {level["reduction"] for level in getattr(info, "info", info)}
+            asked = {"indices": [0], "stop_early": True} if len(reductions) == 1 else {"indices": 1}
             shaped = self.body.forward_intermediates(
-                images, indices=1, output_fmt="NCHW", intermediates_only=True
+                images, output_fmt="NCHW", intermediates_only=True, **asked
             )[-1]
             height, width = shaped.shape[2:]
             if raw.shape[1] >= height * width:
@@ -214,45 +254,3 @@ class TimmEncoder(nn.Module):
             "fusions and heat maps need: choose another encoder"
         )
         raise InputError(msg)
-
-
-def _create(name: str, channels: int, sizes: list[tuple[int, int]]) -> nn.Module:
-    config = get_pretrained_cfg(name)
-    options: dict[str, Any] = {}
-    if config is not None and config.fixed_input_size:
-        options["img_size"] = sizes[0]
-        if len(sizes) > 1:
-            options["dynamic_img_size"] = True
-    try:
-        body = timm.create_model(name, num_classes=0, in_chans=channels, **options)
-    except _REFUSALS as error:
-        if len(sizes) > 1 and "dynamic_img_size" in str(error):
-            msg = f"image encoder {name!r} needs the same size for all views, got {sizes}"
-            raise InputError(msg) from None
-        raise _refused(name, sizes[0], error) from None
-    _check_patches(body, name, sizes)
-    return body
-
-
-def _check_patches(body: nn.Module, name: str, sizes: list[tuple[int, int]]) -> None:
-    # A patch embedding drops what is left at the border without a word.
-    projection = getattr(getattr(body, "patch_embed", None), "proj", None)
-    if not isinstance(projection, nn.Conv2d) or projection.stride != projection.kernel_size:
-        return
-    for size in sizes:
-        for pixels, patch in zip(size, projection.stride, strict=True):
-            if pixels % patch:
-                near = [n for n in (pixels // patch * patch, -(-pixels // patch) * patch) if n]
-                msg = (
-                    f"image encoder {name!r} reads patches of {patch} pixels, and {pixels} is no "
-                    f"multiple of that: set the view's size to {' or '.join(map(str, near))}"
-                )
-                raise InputError(msg)
-
-
-def _refused(name: str, size: tuple[int, int], error: Exception) -> InputError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return InputError(
-        f"image encoder {name!r} cannot serve images of {size[0]} x {size[1]} pixels ({reason}): "
-        "choose another size for the view or another encoder"
-    )

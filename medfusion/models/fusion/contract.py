@@ -23,6 +23,9 @@ class Fusion(nn.Module):
         widths: Width of each modality's features; its order is the order of the columns of
             `present`. The order of the features handed over does not matter.
         dim: D, width of the fused features.
+        slot: Width of h_m where it is not D.
+        absence: Whether absent modalities have a learned token; where a fusion leaves them out or
+            has tokens of its own, `slots` holds zeros in their place.
 
     Example:
         >>> import torch
@@ -34,18 +37,26 @@ class Fusion(nn.Module):
         torch.Size([5, 4])
     """
 
-    def __init__(self, widths: Mapping[str, Width], dim: int) -> None:
+    def __init__(
+        self,
+        widths: Mapping[str, Width],
+        dim: int,
+        *,
+        slot: int | None = None,
+        absence: bool = True,
+    ) -> None:
         super().__init__()
         if not widths:
             msg = "a fusion needs at least one modality"
             raise ValueError(msg)
         self.modalities = tuple(widths)
         self.dim = dim
+        slot = slot or dim
         self.project = nn.ModuleDict(
-            {name: nn.Linear(width.vector, dim) for name, width in widths.items()}
+            {name: nn.Linear(width.vector, slot) for name, width in widths.items()}
         )
         self.absent = nn.ParameterDict(
-            {name: nn.Parameter(torch.randn(dim) * 0.02) for name in widths}
+            {name: nn.Parameter(torch.randn(slot) * 0.02) for name in widths if absence}
         )
 
     def forward(self, feats: Mapping[str, Features], present: Tensor) -> FusionOutput:
@@ -78,10 +89,12 @@ class Fusion(nn.Module):
         """Fuse features of which absent parts are zero; arguments as those of `forward`."""
 
     def slots(self, feats: Mapping[str, Features], present: Tensor) -> Tensor:
-        """Return h_m = W_m x_m + b_m, or the learned token e_m where absent: [B, M, D]."""
+        """Return h_m = W_m x_m + b_m, or the learned token e_m where absent: [B, M, slot]."""
         filled = [
             torch.where(
-                present[:, m, None], self.project[name](feats[name].vector), self.absent[name]
+                present[:, m, None],
+                self.project[name](feats[name].vector),
+                self.absent.get(name, 0.0),
             )
             for m, name in enumerate(self.modalities)
         ]

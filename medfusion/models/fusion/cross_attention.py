@@ -7,15 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medfusion import spec
 from medfusion.models.features import Features, FusionOutput, Width
+from medfusion.models.fusion.attention_layer import AttentionLayer, masked_mean
 from medfusion.models.fusion.contract import Fusion
 from medfusion.registry import register
-
-GROWTH = 2
-"""Width of the feed-forward layer as a multiple of `dim`."""
 
 
 @register(spec.CrossAttentionFusion)
@@ -50,7 +47,12 @@ class CrossAttentionFusion(Fusion):
             {name: nn.Linear(width.tokens, settings.dim) for name, width in widths.items()}
         )
         self.layers: Any = nn.ModuleList(
-            nn.ModuleDict({name: _Block(settings) for name in widths})
+            nn.ModuleDict(
+                {
+                    name: AttentionLayer(settings.dim, settings.heads, settings.dropout)
+                    for name in widths
+                }
+            )
             for _ in range(settings.layers)
         )
         self.norm = nn.LayerNorm(settings.dim)
@@ -83,56 +85,4 @@ class CrossAttentionFusion(Fusion):
 
 
 def _summary(states: Tensor, mask: Tensor) -> Tensor:
-    tokens = torch.where(mask[..., None], states[:, 1:], 0.0).sum(dim=1)
-    return states[:, 0] + tokens / mask.sum(dim=1, keepdim=True).clamp(min=1)
-
-
-class _Block(nn.Module):
-    """One pre-norm layer of cross-attention and feed-forward for one modality."""
-
-    def __init__(self, settings: spec.CrossAttentionFusion) -> None:
-        super().__init__()
-        dim = settings.dim
-        self.heads, self.rate = settings.heads, settings.dropout
-        self.norm_query, self.norm_key = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.query, self.key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim)
-        self.out = nn.Linear(dim, dim)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, GROWTH * dim),
-            nn.GELU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(GROWTH * dim, dim),
-        )
-        self.dropout = nn.Dropout(settings.dropout)
-
-    def forward(
-        self, states: Tensor, others: Tensor, mask: Tensor, want_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the new states [B, Q, D] and, if wanted, the attention [B, heads, Q, K]."""
-        query = self._split(self.query(self.norm_query(states)))
-        key, value = self.key_value(self.norm_key(others)).chunk(2, dim=2)
-        key, value = self._split(key), self._split(value)
-        some = mask.any(dim=1)[:, None, None, None]
-        # A row of a softmax with nothing in it would be NaN: open it, and drop what comes out.
-        open_to = mask[:, None, None, :] | ~some
-        if others.shape[1] == 0:
-            heard, weights = torch.zeros_like(query), query.new_zeros(*query.shape[:3], 0)
-        elif want_weights:
-            scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
-            weights = scores.masked_fill(~open_to, -torch.inf).softmax(dim=3)
-            heard = functional.dropout(weights, self.rate, self.training) @ value
-            weights = torch.where(some, weights, 0.0)
-        else:
-            rate = self.rate if self.training else 0.0
-            heard = functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=open_to, dropout_p=rate
-            )
-        heard = torch.where(some, heard, 0.0).transpose(1, 2).flatten(2)
-        added = torch.where(some[:, 0], self.out(heard), 0.0)
-        states = states + self.dropout(added)
-        states = states + self.dropout(self.feed_forward(states))
-        return states, weights if want_weights else None
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.reshape(*x.shape[:2], self.heads, x.shape[2] // self.heads).transpose(1, 2)
+    return states[:, 0] + masked_mean(states[:, 1:], mask)

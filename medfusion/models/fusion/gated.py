@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -21,7 +22,9 @@ class GatedFusion(Fusion):
 
         z = sum_m g_m * tanh(h_m),  g_m = sigmoid(W_m [h_1; ...; h_M] + b_m)
 
-    With two modalities there is one gate g, and the second gets 1 - g, as in the paper.
+    With two modalities there is one gate g, and the second gets 1 - g, as in the paper. With
+    `initial_gate` W starts at zero and b where every gate (of two modalities: that of the first)
+    has this value.
 
     `aux["gates"]` holds the gates, [B, M, D].
 
@@ -35,6 +38,10 @@ class GatedFusion(Fusion):
         count = len(widths)
         self.gate = nn.Linear(count * settings.dim, (1 if count == 2 else count) * settings.dim)
         self.dropout = nn.Dropout(settings.dropout)
+        if settings.initial_gate is not None:
+            nn.init.zeros_(self.gate.weight)
+            start = settings.initial_gate
+            nn.init.constant_(self.gate.bias, math.log(start / (1 - start)))
 
     def fuse(self, feats: Mapping[str, Features], present: Tensor) -> FusionOutput:
         """Fuse; see `Fusion.forward`."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from medfusion import spec
 from medfusion.models.features import Features, Width
-from medfusion.models.tabular.columns import ColumnTokens
+from medfusion.models.tabular.columns import column_mask, column_tokens
 from medfusion.registry import register
 
 
@@ -18,16 +17,20 @@ from medfusion.registry import register
 class MLPEncoder(nn.Module):
     """Column tokens side by side, through hidden layers with ReLU and dropout.
 
-    Embedding numbers too follows Gorishniy et al. 2022 (https://arxiv.org/abs/2203.05556).
+    Numbers are embedded piecewise linearly (`embeddings: ple`) or linearly (Gorishniy et al. 2022,
+    https://arxiv.org/abs/2203.05556).
 
     Args:
         settings: Its spec.
         numeric: N, number of numeric columns.
         categories: For each of the K categorical columns the number of its codes: 0 is missing,
             1 unseen, 2 and above are the known categories.
+        bins: Edges of bins per numeric column, on the scale of its values, for `embeddings: ple`;
+            a column without is embedded linearly.
 
     Attributes:
         width: Widths of the features.
+        members: 0, it is no ensemble.
 
     Example:
         >>> import torch
@@ -38,14 +41,19 @@ class MLPEncoder(nn.Module):
         (torch.Size([1, 4]), tensor([[ True, False,  True]]))
     """
 
+    members = 0
+
     def __init__(
-        self, settings: spec.MLPEncoder, *, numeric: int, categories: Sequence[int]
+        self,
+        settings: spec.MLPEncoder,
+        *,
+        numeric: int,
+        categories: Sequence[int],
+        bins: Sequence[Sequence[float]] = (),
     ) -> None:
         super().__init__()
         columns = numeric + len(categories)
-        self.columns = ColumnTokens(
-            numeric=numeric, categories=categories, width=settings.embedding
-        )
+        self.columns = column_tokens(settings, numeric=numeric, categories=categories, bins=bins)
         layers: list[nn.Module] = []
         for inner, outer in pairwise((columns * settings.embedding, *settings.hidden)):
             layers += [nn.Linear(inner, outer), nn.ReLU(), nn.Dropout(settings.dropout)]
@@ -64,5 +72,5 @@ class MLPEncoder(nn.Module):
             Vector [B, hidden[-1]], tokens [B, N + K, embedding] and their mask.
         """
         tokens = self.columns(numeric, numeric_present, categorical)
-        mask = torch.cat([numeric_present, categorical != 0], dim=1)
+        mask = column_mask(numeric_present, categorical)
         return Features(self.layers(tokens.flatten(1)), tokens, mask)

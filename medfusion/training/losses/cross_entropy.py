@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from medfusion import spec
 from medfusion.registry import register
+from medfusion.training import ensemble
 from medfusion.training.losses.ordinal import OrdinalLoss
 
 
@@ -44,6 +45,10 @@ class CrossEntropy(OrdinalLoss):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the probabilities of the classes, [B, K]."""
         return torch.softmax(logits, dim=1)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of the mean of the members' probabilities."""
+        return ensemble.of_classes(outputs)
 
     def of_classes(self, logits: Tensor, index: Tensor) -> Tensor:
         """Return the loss of each row, [B], of logits [B, K] and class indices [B]."""

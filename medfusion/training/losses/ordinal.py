@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from medfusion import spec
 from medfusion.registry import register
+from medfusion.training import ensemble
 
 
 class OrdinalLoss(ABC):
@@ -41,6 +42,10 @@ class OrdinalLoss(ABC):
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the probabilities of the classes, [B, K]."""
+
+    @abstractmethod
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of an ensemble from those of its members, [B, k, ...]."""
 
 
 @register(spec.CornLoss)
@@ -75,6 +80,10 @@ class Corn(OrdinalLoss):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the probabilities of the classes, [B, K]."""
         return from_exceedance(torch.cumprod(torch.sigmoid(logits), dim=1))
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the steps of the mean of the members' probabilities."""
+        return ensemble.of_steps(outputs)
 
 
 @register(spec.CoralLoss)
@@ -113,6 +122,11 @@ class Coral(OrdinalLoss):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the probabilities of the classes, [B, K]."""
         return from_exceedance(torch.cummin(torch.sigmoid(logits), dim=1).values)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of the mean of the members' chances of being above each class."""
+        falling = torch.cummin(outputs, dim=2).values
+        return ensemble.of_labels(falling)
 
 
 class StepBiases(nn.Module):

@@ -37,6 +37,6 @@ def log_partial_likelihood(risk: Tensor, time: Tensor, event: Tensor) -> Tensor:
     peak = torch.full_like(observed, -torch.inf).scatter_reduce(0, of, own.detach(), "amax")
     tied = torch.zeros_like(observed).index_add(0, of, torch.exp(own - peak[of])).log() + peak
     place = torch.arange(len(of), device=of.device) - (count.cumsum(0) - count)[of]
-    share = place / count[of]
+    share = place.to(risk.dtype) / count[of]
     below = observed[of] + torch.log1p(-share * torch.exp(tied - observed)[of])
     return (own - below).sum()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
@@ -51,6 +52,10 @@ class BinaryTask(Task):
             return losses.mean()
         weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         return weighted_mean(losses, weights[target])
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logit of the mean of the members' probabilities."""
+        return ensemble.of_labels(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of both classes, [n, 2]."""

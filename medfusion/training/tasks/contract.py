@@ -159,6 +159,14 @@ class Task(ABC):
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return float64 predictions [n, columns], or [n] of a single value."""
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits [n, outputs] of an ensemble from those of its members [n, k, outputs].
+
+        What they predict is the mean of the members' predictions. Here that is the mean of the
+        logits; tasks whose predictions are not linear in them say otherwise.
+        """
+        return outputs.mean(dim=1)
+
     def to_json(self) -> dict[str, Any]:
         """Return the task as plain values."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -30,13 +30,13 @@ class CoxTask(SurvivalTask):
     Attributes:
         centre: Mean output over the training rows, which has the risk 0.
         moments: Distinct times of events in training, rising.
-        hazard: Cumulative baseline hazard at each of them.
+        log_hazard: Log of the cumulative baseline hazard at each of them.
     """
 
     standard: ClassVar[Loss] = CoxLoss()
     centre: float = 0.0
     moments: tuple[float, ...] = ()
-    hazard: tuple[float, ...] = ()
+    log_hazard: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -65,9 +65,9 @@ class CoxTask(SurvivalTask):
         """Return the task with the baseline of the training rows."""
         risk = _numbers(logits)
         centre = float(risk.mean())
-        moments, hazard = breslow(risk - centre, *np.asarray(target, dtype=np.float64).T)
+        moments, log = breslow(risk - centre, *np.asarray(target, dtype=np.float64).T)
         return dataclasses.replace(
-            self, centre=centre, moments=tuple(moments.tolist()), hazard=tuple(hazard.tolist())
+            self, centre=centre, moments=tuple(moments.tolist()), log_hazard=tuple(log.tolist())
         )
 
     def predictions(self, logits: Tensor) -> np.ndarray:
@@ -76,15 +76,14 @@ class CoxTask(SurvivalTask):
         if not self.ready:
             return risk[:, None]
         place = np.searchsorted(self.moments, self.times, side="right")
-        hazard = np.concatenate([[0.0], self.hazard])[place]
-        with np.errstate(divide="ignore", over="ignore"):
-            # On the log scale nought times infinity cannot occur.
-            survival = np.exp(-np.exp(np.log(hazard) + risk[:, None]))
+        log = np.concatenate([[-np.inf], self.log_hazard])[place]
+        with np.errstate(over="ignore"):
+            survival = np.exp(-np.exp(log + risk[:, None]))
         return np.concatenate([risk[:, None], survival], axis=1)
 
 
 def breslow(risk: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct times of events and the cumulative baseline hazard at each.
+    """Return the distinct times of events and the log of the cumulative baseline hazard at each.
 
     Args:
         risk: Log hazard ratio, [n].
@@ -92,20 +91,16 @@ def breslow(risk: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[np.n
         event: 1 where it is the event, [n].
 
     Example:
-        >>> breslow(np.zeros(3), np.array([1.0, 2.0, 3.0]), np.array([1, 0, 1]))[1].round(3)
+        >>> times, log = breslow(np.zeros(3), np.array([1.0, 2.0, 3.0]), np.array([1, 0, 1]))
+        >>> np.exp(log).round(3)
         array([0.333, 1.333])
     """
-    peak = float(risk.max())
-    moments, place = np.unique(time, return_inverse=True)
-    weight = np.bincount(place, np.exp(risk - peak), len(moments))
-    events = np.bincount(place, event, len(moments))
-    at_risk = weight[::-1].cumsum()[::-1]
-    seen = events > 0
-    # The share of a row far below the others may be lost to rounding, never the whole risk set.
-    steps = events[seen] / np.maximum(at_risk[seen], np.finfo(np.float64).tiny)
-    with np.errstate(over="ignore"):
-        hazard = np.minimum(np.cumsum(steps * np.exp(-peak)), np.finfo(np.float64).max)
-    return moments[seen], hazard
+    order = np.argsort(-time, kind="stable")
+    # Sums of exponentials as logarithms: no risk is too large or too small for them.
+    observed = np.logaddexp.accumulate(risk[order])
+    moments, events = np.unique(time[event == 1], return_counts=True)
+    last = np.searchsorted(-time[order], -moments, side="right") - 1
+    return moments, np.logaddexp.accumulate(np.log(events) - observed[last])
 
 
 @register(CoxLoss)

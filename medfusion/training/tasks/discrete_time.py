@@ -13,6 +13,7 @@ from torch.nn import functional
 from medfusion.registry import register
 from medfusion.spec import DiscreteTimeLoss
 from medfusion.spec.loss import Loss
+from medfusion.training import ensemble
 from medfusion.training.losses.interval_hazards import intervals_of, log_interval_likelihood
 from medfusion.training.tasks.survival import SurvivalTask
 
@@ -21,8 +22,8 @@ from medfusion.training.tasks.survival import SurvivalTask
 class DiscreteTimeTask(SurvivalTask):
     """One output for each interval: log odds of the event there, from those of all training rows.
 
-    Survival is the product of what the hazards leave, so it never rises. Within an interval the
-    hazard is constant, and after the last, where training saw no event, survival stays. The risk
+    Survival is the product of what the hazards leave, so it never rises. Within an interval it
+    falls evenly, and after the last, where training saw no event, it stays. The risk
     is the time lost up to the last cut: the area above the predicted survival.
 
     Attributes:
@@ -53,19 +54,24 @@ class DiscreteTimeTask(SurvivalTask):
         time, event = target.unbind(1)
         return -log_interval_likelihood(logits + base, time, event, cuts).mean()
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the log odds of the mean of the members' survival."""
+        base = torch.tensor(self.base, dtype=torch.float32, device=outputs.device)
+        return -ensemble.of_steps(-(outputs.float() + base)) - base
+
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the risk and the survival at each time, [n, 1 + T]."""
         odds = logits.detach().to("cpu", torch.float64) + torch.tensor(
             self.base, dtype=torch.float64
         )
         steps = -functional.softplus(odds)
-        log = np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0)))
+        left = np.exp(np.pad(steps.cumsum(1).numpy(), ((0, 0), (1, 0))))
         knots = np.concatenate([[0.0], self.cuts])
         times = np.minimum(self.times, knots[-1])
         after = np.clip(np.searchsorted(knots, times), 1, len(knots) - 1)
         share = (times - knots[after - 1]) / (knots[after] - knots[after - 1])
-        survival = np.exp(log[:, after - 1] * (1 - share) + log[:, after] * share)
-        lost = knots[-1] - np.trapezoid(np.exp(log), knots, axis=1)
+        survival = left[:, after - 1] * (1 - share) + left[:, after] * share
+        lost = knots[-1] - np.trapezoid(left, knots, axis=1)
         return np.concatenate([lost[:, None], survival], axis=1)
 
 

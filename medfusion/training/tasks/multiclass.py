@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from medfusion.spec import Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import class_weights, weighted_mean
 from medfusion.training.tasks.contract import Task
 
@@ -54,6 +55,10 @@ class MulticlassTask(Task):
             return functional.cross_entropy(logits, target, weight=weights)
         losses: Tensor = self.function.of_classes(logits, target)
         return losses.mean() if weights is None else weighted_mean(losses, weights[target])
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logarithm of the mean of the members' probabilities, up to a constant."""
+        return ensemble.of_classes(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""

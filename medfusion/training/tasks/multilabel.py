@@ -12,6 +12,7 @@ from torch import Tensor
 from medfusion.errors import SpecError
 from medfusion.spec import EffectiveNumber, Training
 from medfusion.spec.target import TargetSpec
+from medfusion.training import ensemble
 from medfusion.training.tasks.class_weights import effective_weights
 from medfusion.training.tasks.contract import Task
 
@@ -55,6 +56,10 @@ class MultilabelTask(Task):
             weights = weights * torch.where(wanted > 0.5, pairs[:, 1], pairs[:, 0])
         losses: Tensor = self.function.of_labels(logits, wanted)
         return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of the mean of the members' probabilities."""
+        return ensemble.of_labels(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probability of each label, [n, labels]."""

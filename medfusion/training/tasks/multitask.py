@@ -153,7 +153,7 @@ class MultitaskTask(Task):
 
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
         """Return what each task follows, on the rows that have it, and its own loss."""
-        found = {}
+        found: dict[str, float] = {}
         for part in self.slices:
             wanted = torch.from_numpy(target[:, part.target])
             known = _known(wanted, part.task.kind)
@@ -189,6 +189,12 @@ class MultitaskTask(Task):
             rows = _as_task(wanted[known], part.task.kind).numpy()
             own = predictions[:, part.predictions][known.numpy()]
             yield Judged(f"{part.name}/", part.task, np.flatnonzero(known.numpy()), rows, own)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of each task's ensemble side by side."""
+        own = [part.task.combine(outputs[:, :, part.logits]) for part in self.slices]
+        learnt = outputs[:, :, self.slices[-1].logits.stop :].mean(dim=1)
+        return torch.cat([*own, learnt], dim=1)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the predictions of all tasks side by side, [n, columns]."""

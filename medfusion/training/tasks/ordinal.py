@@ -59,6 +59,11 @@ class OrdinalTask(Task):
         loss: Tensor = self.function.of_ranks(logits, target, weights)
         return loss
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Return the logits of the mean of the members' probabilities."""
+        logits: Tensor = self.function.combine(outputs)
+        return logits
+
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""
         probabilities: Tensor = self.function.probabilities(
