@@ -76,6 +76,7 @@ bench: install $(STAMPS)/bench
 	PYTHONPATH=$(CURDIR) .venv-bench/bin/python tests/benchmarks/run.py --json bench_data_core.json
 	$(BIN)/python tests/benchmarks/bench_engine.py --json bench_engine.json
 	$(BIN)/python tests/benchmarks/bench_models.py --json bench_models.json
+	$(BIN)/python tests/benchmarks/bench_tables.py --json bench_tables.json
 	PYTHONPATH=$(CURDIR) .venv-bench/bin/python tests/benchmarks/bench_survival.py --json bench_survival.json
 
 $(STAMPS)/bench: $(STAMPS)/python tests/benchmarks/requirements.txt

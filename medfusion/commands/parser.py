@@ -211,11 +211,12 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("--out", required=True, metavar="FILE.html")
     add_json(sub)
 
-    sub = add("models", "list what models are made of", "models fusion")
-    sub.epilog = (
-        "Examples:\n  medfusion models fusion\n"
+    sub = add(
+        "models",
+        "list what models are made of",
+        "models fusion\n"
         "  medfusion models image --family convnext --max-parameters 30 --commercial\n"
-        "  medfusion models image resnet18 --size 224 224 --batch 32"
+        "  medfusion models image resnet18 --size 224 224 --batch 32",
     )
     sub.add_argument("kind", nargs="?", metavar="KIND", help="a part, such as image or fusion")
     sub.add_argument("name", nargs="?", metavar="NAME", help="facts of one image encoder")

@@ -50,11 +50,13 @@ def evaluate(
     What cannot be estimated has no value and a note that says why.
 
     Args:
-        target: Class index or value per case, [n], time and event [n, 2], or labels [n, L] with
-            NaN where unknown.
-        prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, values [n], or risk
-            and survival at the times of `follow_up` [n, 1 + T].
-        kind: "binary", "multiclass", "multilabel", "ordinal", "regression" or "survival".
+        target: Class index or value per case, [n], time and event [n, 2], labels [n, L] with NaN
+            where unknown, or pixels of each class [n, K].
+        prediction: Probabilities [n, 2] or [n, K] in the order of `classes`, values [n], risk and
+            survival at the times of `follow_up` [n, 1 + T], or the scores of
+            `medfusion.evaluation.pixels`.
+        kind: "binary", "multiclass", "multilabel", "ordinal", "regression", "segmentation" or
+            "survival".
         settings: Level, replicates, prevalence; its threshold is used where it is fixed.
         classes: Class names.
         groups: The group of each case (patient, lesion), [n]; by default each is its own.

@@ -283,3 +283,11 @@ class Data(Spec):
         if target.view is not None and target.view not in views:
             raise ValueError(unknown("view", target.view, views))
         return self
+
+    @model_validator(mode="after")
+    def _masks_are_of_single_images(self) -> Self:
+        for view, _ in self.masks.values():
+            if getattr(self.images[view], "instances", None) is not None:
+                msg = f"images.{view} holds several images per row, but a mask is of a single one"
+                raise ValueError(msg)
+        return self

@@ -21,11 +21,12 @@ class _Loader(yaml.SafeLoader):
     """Safe loader that reads `1e-3` as a number, as YAML 1.2 does."""
 
 
-_Loader.add_implicit_resolver(
+_NUMBER = (
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
+_Loader.add_implicit_resolver(*_NUMBER)
 
 
 def read_file(path: Path) -> str:
@@ -136,6 +137,7 @@ def _mapping(dumper: yaml.SafeDumper, value: dict[str, Any]) -> yaml.Node:
     return dumper.represent_mapping("tag:yaml.org,2002:map", kind_first.items())
 
 
+_Dumper.add_implicit_resolver(*_NUMBER)  # the text "1e100" is quoted, or it came back a number
 _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _list)
 _Dumper.add_representer(float, _float)

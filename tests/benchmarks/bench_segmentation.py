@@ -1,6 +1,6 @@
 """Dice of a small U-Net from scratch on slices of hippocampus MR, subject by subject apart.
 
-Run as `python tests/benchmarks/bench_segmentation.py DATA [--out DIR] [--epochs N] [--json FILE]`.
+Run as `python tests/benchmarks/bench_segmentation.py DATA [--out DIR] [--epochs N] [--every N]`.
 DATA has images/, labels/ (NIfTI) and index.csv with case, image, label and split: the 80 volumes of the Medical
 Segmentation Decathlon's task 4 (https://www.nature.com/articles/s41467-022-30695-9) that the shared
 data holds. Every sagittal, coronal or axial slice (`--axis`) becomes a PNG with its mask; slices
@@ -24,8 +24,8 @@ from medfusion.training.execution import execute
 CLASSES = ("background", "anterior", "posterior")
 
 
-def write_slices(data: Path, out: Path, axis: int) -> None:
-    """Write slices and masks as PNG, and a table of them."""
+def write_slices(data: Path, out: Path, axis: int, every: int) -> None:
+    """Write slices and masks as PNG, and a table of them; of training subjects every n-th."""
     (out / "slices").mkdir(parents=True, exist_ok=True)
     with (data / "index.csv").open(newline="") as file:
         subjects = list(csv.DictReader(file))
@@ -38,6 +38,8 @@ def write_slices(data: Path, out: Path, axis: int) -> None:
         grey = np.round(np.clip((image - low) / (high - low), 0, 1) * 255).astype(np.uint8)
         slices = zip(np.moveaxis(grey, axis, 0), np.moveaxis(label, axis, 0), strict=True)
         for number, (pixels, mask) in enumerate(slices):
+            if subject["split"] == "train" and number % every:
+                continue
             stem = f"slices/{name}_{number:02d}"
             (out / f"{stem}.png").write_bytes(png.encode(np.ascontiguousarray(pixels)))
             (out / f"{stem}_mask.png").write_bytes(
@@ -96,9 +98,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("hippocampus"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--axis", type=int, default=0, choices=(0, 1, 2))
+    parser.add_argument(
+        "--every", type=int, default=1, help="slices of training subjects: every n-th"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    write_slices(given.data, given.out, given.axis)
+    write_slices(given.data, given.out, given.axis, given.every)
     run = RunFolder.create(experiment(given.out, given.epochs), given.out / "runs")
     started = time.perf_counter()
     execute(run.path)

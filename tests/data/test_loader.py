@@ -282,7 +282,8 @@ def test_what_is_cached_is_not_decoded_again(cohort, tmp_path, monkeypatch):
 
 
 def test_an_image_that_changes_is_read_again(tmp_path, monkeypatch):
-    from medfusion.data import png, write_phantom
+    from medfusion.data import png
+    from medfusion.data.phantom import write_phantom
 
     monkeypatch.setenv("MEDFUSION_CACHE", str(tmp_path / "cache"))
     write_phantom(tmp_path, subjects=30, size=16)

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from medfusion.data import Cohort, png, read_image, scene, write_phantom
+from medfusion.data import Cohort, png, read_image
+from medfusion.data.phantom import scene, write_phantom
 from medfusion.data.phantom.truth import (
     STAGE_SHARES,
     STAGE_WEIGHT,

@@ -139,6 +139,13 @@ experiments = st.builds(
 )
 
 
+def test_text_that_looks_like_a_number_stays_text():
+    from medfusion.spec import text
+
+    document = {"unit": "1e100", "column": "1E-3", "lr": 1e-05}
+    assert text.parse(text.dump(document), "x")[0] == document
+
+
 @settings(max_examples=60, deadline=None)
 @given(experiments)
 def test_yaml_json_and_python_are_one_content(exp):
