@@ -72,7 +72,7 @@ def experiment(out: Path, epochs: int) -> Experiment:
             "split": {"kind": "column", "column": "split"},
         },
         "model": {"image": {"kind": "timm", "name": "resnet18"}},
-        "training": {"epochs": epochs, "batch_size": 32, "optimizer": {"kind": "adamw", "lr": 0.002}},
+        "training": {"epochs": epochs, "batch_size": 16, "optimizer": {"kind": "adamw", "lr": 0.005}},
     }  # fmt: skip
     return Experiment.from_mapping(document, folder=out)
 
