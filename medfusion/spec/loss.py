@@ -102,8 +102,10 @@ class DiceLoss(LossSpec):
     kind: Literal["dice"] = "dice"
     background: bool = False
     """Whether the first class counts too."""
-    smooth: Real = Field(1.0, gt=0)
-    """Pixels added above and below the fraction bar, so that an image without the class has a loss."""
+    smooth: Real = Field(1e-5, gt=0)
+    """Pixels added above and below the fraction bar. A small number leaves images without the class to the cross-entropy; one pixel or more urges the net to predict nothing."""
+    batch: bool = False
+    """Add up the pixels of all images of a batch before dividing, for slices of which many do not show a class."""
 
 
 class DiceCrossEntropyLoss(LossSpec):
@@ -117,8 +119,10 @@ class DiceCrossEntropyLoss(LossSpec):
     """Weight of the cross-entropy, the mean over the pixels."""
     background: bool = False
     """Whether the first class counts in the Dice loss too."""
-    smooth: Real = Field(1.0, gt=0)
-    """Pixels added above and below the fraction bar, so that an image without the class has a loss."""
+    smooth: Real = Field(1e-5, gt=0)
+    """Pixels added above and below the fraction bar. A small number leaves images without the class to the cross-entropy; one pixel or more urges the net to predict nothing."""
+    batch: bool = False
+    """Add up the pixels of all images of a batch before dividing, for slices of which many do not show a class."""
 
 
 _OfOneTarget = (

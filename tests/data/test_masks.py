@@ -259,7 +259,7 @@ def test_a_segmentation_target_needs_masks_to_learn_and_none_to_predict(study, t
     assert not batch.masks
     facts = cohort.summary()
     assert facts["splits"][1]["target"]["c1"] == (cohort.target[cohort.rows("val"), 1] > 0).sum()
-    assert cohort.subject(0).label == "background, c1"
+    assert cohort.subject(0).label == "c1: yes"
     assert {check.name: check.outcome for check in cohort.checks}["target leakage"] == "PASS"
     path.write_text(
         "\n".join(line.replace("mask", "other") for line in path.read_text().split("\n"))

@@ -130,7 +130,9 @@ def test_rows_do_not_touch_each_other(settings):
     feats, made = features(4), make(settings)
     z = made(feats, present).z
     for row in range(4):
-        alone = {name: Features(*(part[row : row + 1] for part in f)) for name, f in feats.items()}
+        alone = {
+            name: Features(*(part[row : row + 1] for part in f[:3])) for name, f in feats.items()
+        }
         torch.testing.assert_close(made(alone, present[row : row + 1]).z[0], z[row])
 
 
@@ -193,9 +195,11 @@ def test_mixed_precision_gives_finite_outputs_and_gradients(settings, names):
 
 @every_fusion
 def test_every_parameter_learns_when_all_patterns_occur(settings):
-    present = all_patterns(2).repeat(8, 1)
+    if settings.kind == "mixture-of-experts":  # an expert that no row is sent to learns nothing
+        settings = settings.model_copy(update={"top_k": settings.experts})
+    present = all_patterns(2)
     made = make(settings)
-    whole(made(features(32), present)).backward()
+    whole(made(features(4), present)).backward()
     silent = [n for n, p in made.named_parameters() if p.grad is None or not p.grad.any()]
     # A bias of keys shifts all scores of a softmax alike; its half of `key_value` still learns.
     assert silent == []

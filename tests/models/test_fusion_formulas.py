@@ -568,7 +568,7 @@ def test_product_of_experts_samples_its_gaussian_in_training_only():
     feats = {n: Features(f.vector.float(), f.tokens.float(), f.mask) for n, f in feats.items()}
     mean, aux, _ = made(feats, present)
     many = {
-        n: Features(*(part.repeat(4000, *[1] * (part.ndim - 1)) for part in f))
+        n: Features(*(part.repeat(4000, *[1] * (part.ndim - 1)) for part in f[:3]))
         for n, f in feats.items()
     }
     torch.manual_seed(0)

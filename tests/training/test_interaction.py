@@ -19,8 +19,9 @@ from medfusion.evaluation.compare import compare_auc
 from medfusion.models import MultimodalModel
 
 FUSIONS = typing.get_args(spec.Model.model_fields["fusion"].annotation)
-SIZE, EPOCHS, BATCH, RATE = 32, 12, 32, 0.003
+SIZE, EPOCHS, BATCH, RATE = 32, 18, 32, 0.003
 SMALL = spec.GatedFusion(dim=16, dropout=0.0)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +65,13 @@ def predictions(rows, fusion, modalities=("image", "table")):
         folder=Path(),
     )
 
-    def forward(batch, chosen):
+    def forward(batch, chosen, *, turn=False):
+        shown = batch.images["image"][chosen]
+        for axis in (2, 3) if turn else ():
+            flipped = torch.rand(len(chosen), 1, 1, 1) < 0.5
+            shown = torch.where(flipped, shown.flip(axis), shown)
         return model(
-            images={"image": batch.images["image"][chosen]} if image else {},
+            images={"image": shown} if image else {},
             image_present=batch.image_present[chosen][:, : int(image)],
             numeric=batch.numeric[chosen][:, : batch.numeric.shape[1] * table],
             numeric_present=batch.numeric_present[chosen][:, : batch.numeric.shape[1] * table],
@@ -80,7 +85,7 @@ def predictions(rows, fusion, modalities=("image", "table")):
         order = torch.randperm(len(train))
         for step in range(steps):
             chosen = order[step * BATCH : (step + 1) * BATCH]
-            output = forward(train, chosen)
+            output = forward(train, chosen, turn=True)
             loss = functional.binary_cross_entropy_with_logits(
                 output.logits[:, 0], train.target[chosen].float()
             )
@@ -101,7 +106,6 @@ def alone(rows):
     return {name: predictions(rows, SMALL, (name,)) for name in ("image", "table")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", FUSIONS, ids=lambda s: s.model_fields["kind"].default)
 def test_what_only_the_combination_tells_is_learned_by_all_but_late_fusion(rows, alone, kind):
     found = predictions(rows, kind(dim=16, dropout=0.0))

@@ -16,8 +16,12 @@ class Dice:
     """1 - (2 sum p t + s) / (sum p + sum t + s), the mean over the classes of each image.
 
     p is the softmax's probability of the class, t is 1 where it is true; sums are over the pixels
-    of one image that are not ignored. s keeps images without the class stable: predicted nowhere,
-    they have no loss. Milletari et al., https://arxiv.org/abs/1606.04797.
+    of one image, or of a batch, that are not ignored. Milletari et al.,
+    https://arxiv.org/abs/1606.04797.
+
+    s keeps images without the class finite. Their gradient in the logits adds up to at most
+    s S / (S + s)^2, S the sum of p: with s = 1 it outweighs that of images with the class as soon as
+    S is about a pixel, and the net learns to predict nothing; with a small s it vanishes.
 
     Example:
         >>> loss = Dice(spec.DiceLoss())
@@ -28,9 +32,10 @@ class Dice:
 
     def __init__(self, settings: spec.DiceLoss | spec.DiceCrossEntropyLoss) -> None:
         self.smooth, self.background = settings.smooth, settings.background
+        self.sides = (0, 2, 3) if settings.batch else (2, 3)
 
     def of_pixels(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the loss of each image, float [B].
+        """Return the loss of each image, float [B]; that of the batch for each where it is pooled.
 
         Args:
             logits: float [B, K, H, W].
@@ -41,9 +46,10 @@ class Dice:
         known = (labels != IGNORE)[:, None]
         probability = logits.float().softmax(dim=1)[:, first:] * known
         truth = one_hot(labels, logits.shape[1])[:, first:].to(probability.dtype)
-        shared = (probability * truth).sum(dim=(2, 3))
-        total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+        shared = (probability * truth).sum(dim=self.sides, keepdim=True)
+        total = (probability + truth).sum(dim=self.sides, keepdim=True)
         losses = 1 - (2 * shared + self.smooth) / (total + self.smooth)
+        losses = losses.flatten(1).expand(len(logits), -1)
         if weights is None:
             return losses.mean(dim=1)
         share = weights[first:] / weights[first:].sum()
