@@ -9,7 +9,7 @@ from medfusion.spec import Experiment, override
 QUICK = [
     "model.image={kind: timm, name: test_resnet}",
     "model.table={kind: mlp, hidden: [32], dropout: 0.0}",
-    "model.fusion={kind: gated, dim: 32}",
+    "model.fusion={kind: gated, dim: 32, dropout: 0.0}",
     "data.images.image.augmentation=null",
     "evaluation={bootstrap: 400}",
 ]
@@ -23,7 +23,8 @@ def make_experiment(tmp_path_factory):
         folder = tmp_path_factory.mktemp("phantom")
         write_phantom(folder, size=32, noise=0.02, **settings)
         training = (
-            f"training={{epochs: {epochs}, threads: 1, optimizer: {{kind: adamw, lr: 0.01}}}}"
+            f"training={{epochs: {epochs}, threads: 1, batch_size: 16, "
+            "clip_norm: 1.0, schedule: {kind: one-cycle}, optimizer: {kind: adamw, lr: 0.01}}"
         )
         experiment = Experiment.from_yaml(folder / "experiment.yaml")
         return override.apply(experiment, [*QUICK, training, *changes])
