@@ -19,7 +19,7 @@ _LINEAR = "Linear regression"
 _SIMPLE = "late"
 """Kind of the fusion that is added as the simple one where it is known."""
 
-_OF_ONE = ("image", "views", "table", "head")
+_OF_ONE = ("image", "views", "instances", "instances_at_once", "table", "head")
 """Parts of a model that make sense for one modality."""
 
 
@@ -153,6 +153,12 @@ def _require_both(experiment: Experiment) -> None:
         msg = (
             "compare --modalities compares predictions of one value per row; a segmentation "
             "predicts pixels, which a table alone cannot. Compare runs with `medfusion compare RUN RUN`"
+        )
+        raise InputError(msg)
+    if kind == "multitask":
+        msg = (
+            "compare --modalities compares one metric, and a multitask target has one for each "
+            "task; give data.target one of its tasks"
         )
         raise InputError(msg)
     lacking = []

@@ -111,11 +111,12 @@ def _execute(
     progress.write("evaluating")
     tables: dict[tuple[str, int], Rows] = {key: run.predictions for key, run in runs.items()}
     tables |= _rivals(comparison, folds, candidates, runs, tell)
+    test, val = (pool(folds, candidates, tables, side) for side in ("test", "val"))
     tell("predicting with modalities hidden")
     fusions = [one for one in candidates if one.role == "fusion"]
-    hidden = hidden_predictions(folds, fusions, runs)
+    width = test.predictions[fusions[0].name].shape[1]
+    hidden = hidden_predictions(folds, fusions, runs, width)
     tell("comparing")
-    test, val = (pool(folds, candidates, tables, side) for side in ("test", "val"))
     results = work_out(folds, candidates, val, test, hidden, settings)
     comparison.update(results=results)
     return "finished"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.errors import RunError
-from medfusion.evaluation.layout import Layout, layout
+from medfusion.evaluation.layout import Layout, TimeLayout, layout_of
 from medfusion.modalities.candidates import Candidate
 from medfusion.modalities.folds import Folds
 
@@ -63,9 +63,10 @@ def pool(
     Raises:
         RunError: Predictions that do not fit the folds or each other.
     """
-    form = layout(folds.experiment.data.target.kind)
-    header = list(tables[candidates[0].name, 0][0])
-    classes, columns = form.classes(header), form.columns(header)
+    form = layout_of(folds.experiment.data.target)
+    shared = _shared([list(rows[0]) for rows in tables.values()])
+    classes, header = form.classes(shared), _judged(form, shared)
+    wanted = form.columns(header)
     row = np.concatenate([folds.rows(fold, side) for fold in range(len(folds))])
     fold_of = np.concatenate(
         [np.full(len(folds.rows(fold, side)), fold) for fold in range(len(folds))]
@@ -76,7 +77,7 @@ def pool(
         ids = [folds.cohort.ids[index] for index in folds.rows(fold, side)]
         for one in candidates:
             rows = tables[one.name, fold]
-            if form.columns(list(rows[0])) != columns:
+            if form.classes(list(rows[0])) != classes or not wanted:
                 msg = f"{one.label}, fold {fold + 1}: its predictions have other classes"
                 raise RunError(msg)
             found = {item["id"]: item for item in rows if item["split"] == side}
@@ -87,7 +88,7 @@ def pool(
                     "comparison; start anew in another --runs folder"
                 )
                 raise RunError(msg)
-            stand_in = _constant(form, rows, classes) if lost else None
+            stand_in = _constant(form, rows, classes, header) if lost else None
             part = form.predictions([found[name] for name in ids if name in found], header)
             if stand_in is not None:
                 whole = np.tile(stand_in, (len(ids), 1))
@@ -113,17 +114,27 @@ def read_predictions(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _constant(form: Layout, rows: Rows, classes: tuple[str, ...]) -> Floats:
+def _judged(form: Layout, header: Sequence[str]) -> Sequence[str]:
+    """Return the columns that are judged: of survival the risk, whose rank the C-index looks at."""
+    return ["risk"] if isinstance(form, TimeLayout) else header
+
+
+def _shared(headers: Sequence[Sequence[str]]) -> list[str]:
+    """Return the columns that all tables have; times of survival differ between folds."""
+    return [name for name in headers[0] if all(name in other for other in headers)]
+
+
+def _constant(form: Layout, rows: Rows, classes: tuple[str, ...], header: Sequence[str]) -> Floats:
     """Return what is predicted without any knowledge: the mean over the training rows.
 
     Shares of the classes, or the mean of a number; of other targets the mean prediction.
     """
     train = [item for item in rows if item["split"] == "train"]
-    columns = form.columns(list(rows[0]))
+    columns = form.columns(header)
     target = form.read(train, classes)
     if target.ndim == 1 and classes and len(columns) == len(classes):
         return np.bincount(target.astype(np.int64), minlength=len(classes)) / len(train)
     if target.ndim == 1 and len(columns) == 1:
         return np.array([float(target.mean())])
-    found: Floats = form.predictions(train, list(rows[0])).mean(axis=0)
+    found: Floats = form.predictions(train, header).mean(axis=0)
     return found

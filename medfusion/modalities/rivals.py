@@ -26,7 +26,7 @@ from medfusion.runs import RunFolder, atomic
 
 Floats = NDArray[np.float64]
 
-KINDS = frozenset({"binary", "multiclass", "regression"})
+KINDS = frozenset({"binary", "multiclass", "ordinal", "regression"})
 """Kinds of target that there are rivals for."""
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0)

@@ -19,8 +19,6 @@ from medfusion.modalities.gain import NO_RANKING, Judge
 from medfusion.modalities.pooling import Floats, Pooled
 from medfusion.runs import RunFolder
 
-TABLE = "table"
-
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
@@ -28,11 +26,13 @@ class Pattern:
 
     Attributes:
         label: What reports call it.
-        hidden: Names of views, and "table".
+        views: Names of the hidden views.
+        table: Whether the table is hidden.
     """
 
     label: str
-    hidden: tuple[str, ...]
+    views: tuple[str, ...] = ()
+    table: bool = False
 
 
 def patterns(views: Sequence[str]) -> list[Pattern]:
@@ -47,27 +47,27 @@ def patterns(views: Sequence[str]) -> list[Pattern]:
     """
     images = "Image only" if len(views) == 1 else "Images only"
     found = [
-        Pattern("All as they are", ()),
-        Pattern(images, (TABLE,)),
+        Pattern("All as they are"),
+        Pattern(images, table=True),
         Pattern("Table only", tuple(views)),
     ]
     if len(views) > 1:
         found += [Pattern(f"Without {view}", (view,)) for view in views]
-    return [*found, Pattern("Nothing", (*views, TABLE))]
+    return [*found, Pattern("Nothing", tuple(views), table=True)]
 
 
-def hide(views: Sequence[str], hidden: Sequence[str]) -> Callable[[Batch], Batch]:
+def hide(views: Sequence[str], pattern: Pattern) -> Callable[[Batch], Batch]:
     """Return what hides views or the table of a batch; a model never reads what is absent.
 
     Args:
         views: Names of all views, in the order of `Batch.image_present`.
-        hidden: Names of views, and "table".
+        pattern: What is hidden.
     """
-    shown = torch.tensor([view not in hidden for view in views], dtype=torch.bool)
+    shown = torch.tensor([view not in pattern.views for view in views], dtype=torch.bool)
 
     def change(batch: Batch) -> Batch:
         found: dict[str, Any] = {"image_present": batch.image_present & shown}
-        if TABLE in hidden:
+        if pattern.table:
             found["numeric"] = torch.zeros_like(batch.numeric)
             found["numeric_present"] = torch.zeros_like(batch.numeric_present)
             found["categorical"] = torch.zeros_like(batch.categorical)
@@ -77,7 +77,10 @@ def hide(views: Sequence[str], hidden: Sequence[str]) -> Callable[[Batch], Batch
 
 
 def hidden_predictions(
-    folds: Folds, fusions: Sequence[Candidate], runs: Mapping[tuple[str, int], RunFolder]
+    folds: Folds,
+    fusions: Sequence[Candidate],
+    runs: Mapping[tuple[str, int], RunFolder],
+    width: int,
 ) -> dict[tuple[str, str], Floats]:
     """Return what every fusion predicts for the pooled test rows with parts hidden.
 
@@ -85,6 +88,7 @@ def hidden_predictions(
         folds: The folds.
         fusions: The fusions.
         runs: Their finished runs by name and fold.
+        width: How many columns of a prediction are judged.
 
     Returns:
         Predictions [n, columns] by name of the fusion and label of the pattern; "All as they are"
@@ -106,9 +110,11 @@ def hidden_predictions(
                 )
             rows = cohort.rows("test")
             for pattern in patterns(views)[1:]:
-                change = hide(views, pattern.hidden)
+                change = hide(views, pattern)
                 found = predict_rows(model, task, cohort, rows, experiment, change)
-                parts.setdefault((one.name, pattern.label), []).append(found.reshape(len(rows), -1))
+                parts.setdefault((one.name, pattern.label), []).append(
+                    found.reshape(len(rows), -1)[:, :width]
+                )
     return {key: np.concatenate(values) for key, values in parts.items()}
 
 
@@ -133,7 +139,8 @@ def robustness(
     shown = folds.present[pooled.row]
     found = []
     for pattern in patterns(list(folds.cohort.spec.images)):
-        left = [part not in pattern.hidden for part in folds.parts]
+        left = [view not in pattern.views for view in folds.cohort.spec.images]
+        left.append(not pattern.table)
         something = (shown & left).any(axis=1)
         values = {}
         for one in fusions:
@@ -145,7 +152,7 @@ def robustness(
         found.append(
             {
                 "pattern": pattern.label,
-                "hidden": list(pattern.hidden),
+                "hidden": [*pattern.views, *(["table"] if pattern.table else [])],
                 "left": int(something.sum()),
                 "n": len(pooled),
                 "values": values,

@@ -68,7 +68,7 @@ def aggregators():
     present = torch.ones(ROWS, VIEWS).bool()
     found = {}
     for kind in list_kinds("views"):
-        made = create(describe("views", kind)[0](), width=width)
+        made = create(describe("views", kind)[0](), width=width, count=VIEWS)
 
         def step(made=made):
             vector = made(vectors, present).vector

@@ -1,5 +1,6 @@
 """A whole comparison: identical folds, each case judged once, nothing trained twice."""
 
+import csv
 import json
 
 import numpy as np
@@ -138,7 +139,9 @@ def test_the_same_words_again_train_nothing(small, compared):
 
 def test_one_that_was_stopped_goes_on(make_experiment, tmp_path, stop_after):
     experiment = make_experiment("training.epochs=2", subjects=60, per_group=(1, 1))
-    comparison = ComparisonFolder.create(experiment, Settings(rivals=False), tmp_path)
+    comparison = ComparisonFolder.create(
+        experiment, Settings(fusions=("gated",), rivals=False), tmp_path
+    )
     seen = []
 
     def watching():
@@ -161,7 +164,7 @@ def test_one_that_was_stopped_goes_on(make_experiment, tmp_path, stop_after):
 
 def test_data_that_changed_are_refused(make_experiment, compared, tmp_path):
     experiment = make_experiment(subjects=60, epochs=1)
-    comparison = compared(experiment, Settings(rivals=False), tmp_path)
+    comparison = compared(experiment, runs=tmp_path, fusions=("gated",), rivals=False)
     table = experiment.folder / "table.csv"
     table.write_text(table.read_text().replace("male", "m"))
     with pytest.raises(RunError, match="changed since this comparison began"):
@@ -172,39 +175,58 @@ def test_rows_whose_image_cannot_be_read_are_left_out_for_all(make_experiment, c
     experiment = make_experiment("data.skip_unreadable=true", subjects=60, epochs=1)
     for image in sorted((experiment.folder / "images").iterdir())[:4]:
         image.write_bytes(b"no image")
-    comparison = compared(experiment, Settings(folds=3, rivals=False), tmp_path)
+    comparison = compared(experiment, runs=tmp_path, fusions=("gated",), folds=3, rivals=False)
     assert comparison.results["n"] == 56
     assert "4 rows were left out" in comparison.results["notes"][-1]
     for run in comparison.runs.values():
         assert len(run.predictions) == 56
 
 
-@pytest.mark.parametrize("kind", ["regression", "multiclass"])
+TARGETS = {
+    "regression": ("{kind: regression, column: bmi, unit: kg}", "rmse"),
+    "multiclass": ("{kind: multiclass, column: stage}", "auc"),
+    "ordinal": ("{kind: ordinal, column: stage, classes: [I, II, III, IV]}", "quadratic_kappa"),
+    "multilabel": ("{kind: multilabel, columns: [malignant, benign]}", "auc"),
+    "survival": ("{kind: survival, time: days, event: malignant}", "c_index"),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
 def test_other_targets(make_experiment, compared, tmp_path, kind):
-    experiment = make_experiment(subjects=160, epochs=1, shares=(0.4, 0.2, 0.4))
-    target = {
-        "regression": "{kind: regression, column: bmi, unit: kg}",
-        "multiclass": "{kind: multiclass, column: stage}",
-    }[kind]
+    experiment = make_experiment(subjects=160, epochs=1, prevalence=0.5)
+    table = experiment.folder / "table.csv"
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["days"] = f"{500 / (1 + float(row['marker']) ** 2):.1f}"
+        row["benign"] = "" if row["id"].endswith("7") else 1 - int(row["malignant"])
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    target, metric = TARGETS[kind]
     numeric = "[age, marker]" if kind == "regression" else "[age, marker, bmi]"
     experiment = override.apply(
         experiment,
         [f"data.target={target}", f"data.numeric={numeric}", "data.categorical=[sex]"],
     )
-    comparison = compared(experiment, runs=tmp_path)
-    results = comparison.results
-    assert results["metric"] == {"regression": "rmse", "multiclass": "auc"}[kind]
-    assert {one["name"] for one in results["candidates"]} >= {"logistic", "boosting", "gated"}
-    assert all(one["test"]["value"] is not None for one in results["candidates"])
+    folds = 3 if kind == "survival" else None  # its times differ between folds
+    settings = {"fusions": ("gated",), "folds": folds, "complete_rows": True}
+    results = compared(experiment, runs=tmp_path, **settings).results
+    found = by_name(results)
+    assert results["metric"] == metric
+    rivals = {"logistic", "boosting"} if kind not in ("multilabel", "survival") else set()
+    assert {one["name"] for one in found.values() if one["role"] == "rival"} == rivals
+    assert bool(rivals) == ("No rivals" not in " ".join(results["notes"]))
+    assert all(one["test"]["value"] is not None for one in found.values())
+    assert {one["role"] for one in found.values()} >= {"single", "fusion", "complete"}
+    assert results["verdict"]["outcome"] != "not-estimable"
+    assert results["robustness"][-1]["pattern"] == "Nothing"
     if kind == "regression":
-        found = by_name(results)
-        label = found["logistic"]["label"]
-        assert label == "Linear regression (table)"
+        assert found["logistic"]["label"] == "Linear regression (table)"
         for gain in results["gains"]:  # positive where the first has the smaller error
-            difference = (
-                found[gain["second"]]["test"]["value"] - found[gain["first"]]["test"]["value"]
-            )
-            assert gain["value"] == pytest.approx(difference, abs=1e-9)
+            first, second = (found[gain[side]]["test"]["value"] for side in ("first", "second"))
+            assert gain["value"] == pytest.approx(second - first, abs=1e-9)
         reference = results["chosen_on_validation"]["reference"]
         assert results["smallest_gain"] == pytest.approx(0.01 * found[reference]["test"]["value"])
 
@@ -269,27 +291,27 @@ def test_from_python_it_runs_in_a_process_of_its_own(make_experiment, tmp_path):
     import medfusion as mf
 
     experiment = make_experiment(subjects=60, epochs=1)
-    comparison = mf.compare_modalities(experiment, rivals=False, runs=tmp_path)
+    comparison = mf.compare_modalities(experiment, fusions=["gated"], rivals=False, runs=tmp_path)
     assert comparison.wait(100).status.state == "finished"
     assert comparison.verdict == mf.Comparison(comparison.path).verdict
     with pytest.raises(RunError, match="not a comparison"):
         mf.Comparison(tmp_path)
 
 
-def test_a_segmentation_is_refused():
-    from medfusion.modalities.candidates import candidates_of
-
-    class Target:
-        kind = "segmentation"
-
-    class Data:
-        target = Target()
-
-    class Pixels:
-        data = Data()
-
-    with pytest.raises(InputError, match="predicts pixels"):
-        candidates_of(Pixels(), ["gated"])
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("{kind: segmentation, column: image_mask}", "predicts pixels"),
+        ("{kind: multitask, tasks: {a: {kind: binary, column: malignant}}}", "one of its tasks"),
+    ],
+)
+def test_targets_without_one_metric_of_a_row_are_refused(make_experiment, tmp_path, target, said):
+    changes = [f"data.target={target}"]
+    if "segmentation" in target:
+        changes.append("model.head={kind: segmentation}")
+    experiment = override.apply(make_experiment(subjects=60), changes)
+    with pytest.raises(InputError, match=said):
+        ComparisonFolder.create(experiment, Settings(), tmp_path)
 
 
 def test_an_experiment_survives_its_folder(small):

@@ -214,12 +214,9 @@ def test_alignment_without_a_partner_is_an_error_unless_it_is_said():
 
 
 def test_heads_of_one_modality_have_no_pixels_to_predict():
-    good = Experiment.from_yaml_text(
-        (EXPERIMENT + "model: {auxiliary: {weight: 0.5}}\n").replace(
-            "  id: i", "  id: i\n  numeric: [age]"
-        )
+    text = (EXPERIMENT + "model: {auxiliary: {weight: 0.5}}\n").replace(
+        "  id: i", "  id: i\n  numeric: [age]\n  images: {photo: {column: p, size: [32, 32]}}"
     )
-    target = good.data.target.model_copy(update={"kind": "segmentation"})
-    pixels = good.model_copy(update={"data": good.data.model_copy(update={"target": target})})
-    with pytest.raises(ValueError, match="not possible for a segmentation"):
-        pixels._check_auxiliary()
+    assert Experiment.from_yaml_text(text).model.auxiliary.weight == 0.5
+    with pytest.raises(SpecError, match="not possible for a segmentation"):
+        Experiment.from_yaml_text(text.replace("kind: binary", "kind: segmentation"))

@@ -69,7 +69,7 @@ def all_patterns(count):
 def spoilt(feats, present, value):
     """The same where present; `value` in absent modalities and masked tokens."""
     changed = {}
-    for m, (name, (vector, tokens, mask)) in enumerate(feats.items()):
+    for m, (name, (vector, tokens, mask, _)) in enumerate(feats.items()):
         there = present[:, m]
         changed[name] = Features(
             torch.where(there[:, None], vector, value),

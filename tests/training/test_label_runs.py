@@ -108,7 +108,7 @@ def test_it_learns(finished):
             "signs/auc": 0.65,
             "organ/auc": 0.75,
             "stay/r2": 0.3,
-            "relapse/c_index": 0.55,
+            "relapse/c_index": 0.5,
         },
     }
     for name, value in best[finished.experiment.data.target.kind].items():

@@ -69,7 +69,7 @@ def test_a_batch_without_any_label_has_no_loss_and_no_gradient():
     logits = torch.randn(1, 2, requires_grad=True)
     loss = task.loss(logits, torch.full((1, 2), NAN))
     loss.backward()
-    assert float(loss) == 0
+    assert float(loss.detach()) == 0
     assert not logits.grad.any()
 
 
@@ -144,7 +144,7 @@ def test_a_batch_without_any_target_has_no_loss(target, rows):
     logits = torch.randn(rows, task.outputs, requires_grad=True)
     loss = task.loss(logits, torch.full((rows, 7), NAN))
     loss.backward()
-    assert float(loss) == 0
+    assert float(loss.detach()) == 0
     assert not logits.grad.any()
 
 
@@ -161,7 +161,7 @@ def test_learnt_weights_are_those_of_the_paper(target):
     s = extension.log_variance
     share = torch.tensor([1.0, 1.0, 1.0, 0.5, 1.0])
     expected = (share * torch.exp(-s) * torch.stack(list(plain.values())) + s / 2).sum()
-    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     (found,) = torch.autograd.grad(loss, extension.log_variance)
     (wanted,) = torch.autograd.grad(expected, extension.log_variance)
     assert torch.allclose(found, wanted, rtol=1e-4)
@@ -176,8 +176,8 @@ def test_learnt_weights_find_the_noise_of_a_task():
     extension = task.extension()
     outputs = torch.zeros(400, 2)
     outputs[:, 1] = torch.tensor((target[:, 1] - target[:, 1].mean()) / target[:, 1].std()) * 0.9
-    optimizer = torch.optim.Adam(extension.parameters(), lr=0.05)
-    for _ in range(600):
+    optimizer = torch.optim.Adam(extension.parameters(), lr=0.1)
+    for _ in range(300):
         optimizer.zero_grad()
         task.loss(extension(outputs), torch.tensor(target)).backward()
         optimizer.step()
@@ -203,7 +203,7 @@ def test_half_precision_outputs_give_full_precision_logits(target):
     task = fit_task(several("uncertainty"), CLASSES, target, spec.Training())
     logits = task.extension()(torch.randn(50, task.outputs, dtype=torch.bfloat16))
     assert logits.dtype == torch.float32
-    assert bool(torch.isfinite(task.loss(logits, torch.tensor(target))))
+    assert bool(torch.isfinite(task.loss(logits, torch.tensor(target)).detach()))
 
 
 def test_the_head_with_hidden_layers_learns_what_a_line_cannot():
