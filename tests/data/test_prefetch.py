@@ -333,6 +333,7 @@ from medfusion.data.ahead import work_ahead
 def slow(number):
     time.sleep(0.2)
     return number
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 begin = time.perf_counter()
 try:
