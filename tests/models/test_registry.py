@@ -113,9 +113,10 @@ def check(settings: spec.Model, size: int = 32, rows=ROWS) -> None:
     full, empty = wanted[0], wanted[-1]
     assert not torch.allclose(full, empty), "what is shown makes no difference"
 
+    saved = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    del model, output, loss  # several copies of a large encoder are much
     restored = make(settings, size, seed=1)
-    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    restored.load_state_dict(load(save(weights)))
+    restored.load_state_dict(load(saved))
     restored.eval()
     with torch.no_grad():
         again = restored(**inputs).logits
