@@ -33,6 +33,7 @@ from medfusion.training.engine import Engine, optimizer_steps, seed_everything
 from medfusion.training.objective import Objective
 from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
+from medfusion.training.supervision import supervision_terms
 from medfusion.training.tasks import fit_task
 
 COHORT = "cohort.json"
@@ -204,15 +205,17 @@ def _engine(
         epochs=training.epochs,
         smaller_is_better=smaller_is_better(experiment.monitor),
     )
+    terms = [
+        *auxiliary_terms(experiment.model.auxiliary, model.modalities, task),
+        *supervision_terms(experiment, model, task),
+    ]
     folder = run.path / files.CHECKPOINTS
     folder.mkdir(exist_ok=True)
     return Engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        objective=Objective(
-            task, auxiliary_terms(experiment.model.auxiliary, model.modalities, task)
-        ),
+        objective=Objective(task, terms),
         train=loaders[0],
         val=loaders[1],
         settings=training,
