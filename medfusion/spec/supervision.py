@@ -39,8 +39,8 @@ class MaskSupervision(_Supervision):
     kind: Literal["mask"] = "mask"
     map: Map = "cam"
     """What says where the model looks: its class-activation map, or the attention of the fusion to positions of the image."""
-    match: Literal["cover", "inside"] = "cover"
-    """"cover" asks the model to look at all of the mask alike, "inside" lets it choose where inside the mask to look; it may then choose a single spot."""
+    match: Literal["overlap", "cover", "inside"] = "overlap"
+    """"cover" asks the model to look at all of the mask alike, "inside" lets it choose where inside the mask to look, if only at a single spot; "overlap" asks for both."""
     evidence: Literal["for", "both"] = "for"
     """Of a class-activation map, draw what speaks for the answer to the mask, or also what speaks against it."""
     regions: tuple[str, ...] | None = Field(None, min_length=1)
@@ -51,6 +51,8 @@ class ClassActivationSupervision(_Supervision):
     """Self-guidance without masks: an image whose activated region is erased no longer tells the class (https://arxiv.org/abs/1802.10171)."""
 
     kind: Literal["class-activation"] = "class-activation"
+    weight: Real = Field(0.2, gt=0, le=1000)
+    """Weight of the loss, once it has risen."""
     threshold: Real = Field(0.5, gt=0, lt=1)
     """Activation, as a share of the map's largest, at which half of a pixel is erased."""
     steepness: Real = Field(10.0, gt=0, le=1000)
@@ -61,6 +63,8 @@ class ConsistencySupervision(_Supervision):
     """The map of a turned image is the turned map (https://arxiv.org/abs/2004.04581)."""
 
     kind: Literal["consistency"] = "consistency"
+    weight: Real = Field(0.1, gt=0, le=1000)
+    """Weight of the loss, once it has risen. Where it is too large the map becomes flat, which is consistent too."""
     map: Map = "cam"
     """What says where the model looks: its class-activation map, or the attention of the fusion to positions of the image."""
     flip: bool = True

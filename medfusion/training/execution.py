@@ -184,6 +184,10 @@ def _engine(
         recorder.message(f"weights of {image.name}: licence {licence or 'not stated'}", level)
     for note in model.notes:
         recorder.message(note, "info")
+    terms = [
+        *auxiliary_terms(experiment.model.auxiliary, model.modalities, task),
+        *supervision_terms(experiment, model, task),
+    ]
     if training.gradient_checkpointing:
         model.set_grad_checkpointing()
     batch_size = training.batch_size
@@ -205,10 +209,6 @@ def _engine(
         epochs=training.epochs,
         smaller_is_better=smaller_is_better(experiment.monitor),
     )
-    terms = [
-        *auxiliary_terms(experiment.model.auxiliary, model.modalities, task),
-        *supervision_terms(experiment, model, task),
-    ]
     folder = run.path / files.CHECKPOINTS
     folder.mkdir(exist_ok=True)
     return Engine(

@@ -32,7 +32,7 @@ def _small_swin():
         small_sizes = {"embed_dim": 16, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4}
         return original(name, **{**options, **small_sizes})
 
-    original = swin_transformer._create_swin_transformer  # noqa: SLF001
+    original = swin_transformer._create_swin_transformer
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(swin_transformer, "_create_swin_transformer", small)
         yield

@@ -160,11 +160,11 @@ def _reads(
 def _is_passed_by_all(body: Any, images: Tensor, name: str, weights: Tensor) -> bool:
     """Return whether nothing of the image reaches the answer past a module's output."""
     cut = body.get_submodule(name).register_forward_hook(lambda _m, _i, out: out.detach())
-    try:
+    try:  # until the gradient is there: gradient checkpointing runs the module again for it
         answer = body.forward_head(body.forward_features(images), pre_logits=True)
+        if not answer.requires_grad:
+            return True
+        (grad,) = torch.autograd.grad(answer, images, grad_outputs=weights, allow_unused=True)
     finally:
         cut.remove()
-    if not answer.requires_grad:
-        return True
-    (grad,) = torch.autograd.grad(answer, images, grad_outputs=weights, allow_unused=True)
     return grad is None or not bool(grad.any())

@@ -30,7 +30,8 @@ def supervision_terms(experiment: Experiment, model: Any, task: Task) -> list[Su
         task: The task.
 
     Raises:
-        InputError: The image encoder has no maps, or they cannot be differentiated.
+        InputError: The image encoder has no maps, maps of a single position, or such as cannot be
+            differentiated.
     """
     asked, data = experiment.training.supervision, experiment.data
     if not asked or not data.images:
@@ -49,12 +50,26 @@ def supervision_terms(experiment: Experiment, model: Any, task: Task) -> list[Su
         kinds[one.kind] = number = kinds.get(one.kind, 0) + 1
         name = f"supervision/{one.kind}" + (f"-{number}" if number > 1 else "")
         views = supervised_views(one, data)
+        _require_positions(model.image, experiment, views)
         needs: dict[str, Any] = {"task": task, "views": views, "name": name}
         if isinstance(one, MaskSupervision):
             masks = {view: data.images[view].mask for view in views}
             needs["regions"] = {view: _labels(one, files) for view, files in masks.items() if files}
         terms.append(create(one, **needs))
     return terms
+
+
+def _require_positions(encoder: Any, experiment: Experiment, views: tuple[str, ...]) -> None:
+    """Refuse maps of a single position: there is nowhere else to look."""
+    for view in views:
+        size = experiment.data.images[view].size
+        if encoder.positions(size) == 1:
+            msg = (
+                f"training.supervision: {encoder.name} makes a map of a single position of {view} "
+                f"({size[0]} x {size[1]} pixels): enlarge data.images.{view}.size, or choose an "
+                "encoder with a finer map"
+            )
+            raise InputError(msg)
 
 
 def _labels(settings: MaskSupervision, files: MaskFiles) -> tuple[int, ...]:

@@ -26,13 +26,15 @@ class MaskTerm(SupervisionTerm):
     With p_i = relu(L_i) / sum relu(L) over the positions of the map L (|L_i| in both places, with
     `evidence: both`) and m_i, the share of a position that the mask fills,
 
-        cover = sum_i q_i log(q_i / p_i),  q = m / sum m,    inside = -log sum_i p_i m_i / max m
+        cover = sum_i q_i log(q_i / p_i),  q = m^2 / sum m^2,    inside = -log sum_i p_i m_i / max m
 
-    The first is the divergence by which attention is taught in Liu et al. 2017
-    (https://arxiv.org/abs/1605.09553); the second is the energy inside the mask of Wang et al. 2020
-    (https://arxiv.org/abs/1910.01279) as a loss. That a model is to be right for the right reasons, by a loss
-    on its explanation, is from Ross et al. 2017 (https://arxiv.org/abs/1703.03717), who take the
-    gradient of the input in place of a map.
+    and overlap = cover + inside, which asks for both. The first is the divergence by which attention
+    is taught in Liu et al. 2017 (https://arxiv.org/abs/1605.09553), there with q = m / sum m: maps
+    are coarse, and what is spread evenly over positions that the mask hardly touches lies outside
+    it for the most part. The second is the energy inside the mask of Wang et al. 2020
+    (https://arxiv.org/abs/1910.01279) as a loss. To make a model right for the right reasons, by a
+    loss on its explanation, is from Ross et al. 2017 (https://arxiv.org/abs/1703.03717), who take
+    the gradient of the input in place of a map.
 
     The map stays as coarse as the encoder makes it, and the mask is averaged to its positions.
     Pixels of which nothing is known (label 255) count neither way. Rows without a mask, with one
@@ -67,9 +69,10 @@ class MaskTerm(SupervisionTerm):
         for name, found in self.maps(evidence, batch).items():
             strength = found.relu() if self.settings.evidence == "for" else found.abs()
             inside, known = shares(batch.masks[name], self.regions[name], strength.shape[1:])
-            divide = mismatch if self.settings.match == "inside" else divergence
-            loss, there = divide(strength.flatten(1), inside.flatten(1), known.flatten(1))
-            losses.append(loss)
+            flat = strength.flatten(1), inside.flatten(1), known.flatten(1)
+            parts = [measure(*flat) for measure in _MATCHES[self.settings.match]]
+            losses.append(torch.stack([loss for loss, _ in parts]).sum(dim=0))
+            there = parts[0][1]
             counts.append(there & batch.mask_present[name] & evidence.shown[name])
         return mean_over(torch.cat(losses), torch.cat(counts))
 
@@ -115,12 +118,13 @@ def divergence(strength: Tensor, inside: Tensor, known: Tensor) -> tuple[Tensor,
     """Return the divergence of maps from masks, and which rows count; as `mismatch`.
 
     Example:
-        >>> same = divergence(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.9, 0.3]]), torch.ones(1, 2))
+        >>> same = divergence(torch.tensor([[4.0, 1.0]]), torch.tensor([[0.8, 0.4]]), torch.ones(1, 2))
         >>> round(abs(float(same[0])), 5), bool(same[1])
         (0.0, True)
     """
     share, there = _distribution(strength, inside, known)
-    wanted = inside / inside.sum(dim=1, keepdim=True).clamp(min=_SMALLEST)
+    squared = inside.square()
+    wanted = squared / squared.sum(dim=1, keepdim=True).clamp(min=_SMALLEST)
     apart = torch.log(wanted + _SMALLEST) - torch.log(share + _SMALLEST)
     return (wanted * apart).sum(dim=1), there
 
@@ -133,3 +137,11 @@ def _distribution(strength: Tensor, inside: Tensor, known: Tensor) -> tuple[Tens
     scaled = strength / torch.where(most > 0, most, 1.0).detach()
     total = scaled.sum(dim=1, keepdim=True)
     return scaled / torch.where(total > 0, total, 1.0), there
+
+
+_MATCHES = {
+    "overlap": (divergence, mismatch),
+    "cover": (divergence,),
+    "inside": (mismatch,),
+}
+"""What each setting of `match` adds up."""
