@@ -23,8 +23,13 @@ def run(argv: Sequence[str]) -> int:
     """
     try:
         outcome = execute(list(argv))
+        if outcome.json:
+            print(_json(outcome.document))  # noqa: T201 - this is the terminal
+        elif outcome.text:
+            print(outcome.text)  # noqa: T201
+        sys.stdout.flush()
     except InputError as error:
-        print(f"medfusion: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        print(f"medfusion: {error}", file=sys.stderr)  # noqa: T201
         if "--json" in argv:
             print(_json({"error": {"type": type(error).__name__, "message": str(error)}}))  # noqa: T201
         return 2
@@ -35,11 +40,6 @@ def run(argv: Sequence[str]) -> int:
         # The reader (head, less) has gone; point stdout elsewhere so that exiting is quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    if outcome.json:
-        print(_json(outcome.document))  # noqa: T201
-    elif outcome.text:
-        print(outcome.text)  # noqa: T201
-    sys.stdout.flush()
     return outcome.code
 
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# The nets of tests are tiny: a second thread costs more in waiting than it takes over, ten times so
+# on a busy machine. Set before torch is imported, for the processes that tests start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("MEDFUSION_TEST_DATA", ROOT.parent / "shared" / "data"))
 CHROMIUM = os.environ.get("MEDFUSION_CHROMIUM") or shutil.which("chromium")

@@ -34,7 +34,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
 
         text = page()
         return Outcome(text=text.rstrip("\n"), document={"markdown": text})
-    if arguments.name is not None:
+    if arguments.name is not None and arguments.kind == "image":
         return _encoder(arguments)
     import_makers()
     known = families()
@@ -45,7 +45,12 @@ def execute(arguments: argparse.Namespace) -> Outcome:
         return Outcome(text=table(["part", "kind", ""], rows), document=document)
     if arguments.kind not in known:
         raise UnknownNameError(unknown("part of a model", arguments.kind, known))
-    found = [describe(kind) for kind in known[arguments.kind].values()]
+    kinds = known[arguments.kind]
+    if arguments.name is not None:
+        if arguments.name not in kinds:
+            raise UnknownNameError(unknown(arguments.kind, arguments.name, kinds))
+        kinds = {arguments.name: kinds[arguments.name]}
+    found = [describe(kind) for kind in kinds.values()]
     document = {"models": [dataclasses.asdict(item) for item in found]}
     if arguments.kind == "image":
         return _encoders(arguments, found, document)
@@ -67,12 +72,12 @@ def _check(arguments: argparse.Namespace) -> None:
         ]
 
     if arguments.kind != "image" or arguments.markdown:
-        wrong = given(_FILTERS | _SIZES) + ([arguments.name] if arguments.name else [])
-        if wrong or (arguments.markdown and arguments.kind):
-            msg = (
-                f"{', '.join(wrong) or arguments.kind}: only image encoders have names and filters, "
-                "for instance medfusion models image resnet18; --markdown stands alone"
-            )
+        wrong = given(_FILTERS | _SIZES)
+        if wrong:
+            msg = f"{', '.join(wrong)}: only for image encoders, as in medfusion models image"
+            raise InputError(msg)
+        if arguments.markdown and arguments.kind:
+            msg = f"{arguments.kind}: --markdown prints the whole page, so it stands alone"
             raise InputError(msg)
     elif arguments.name is not None and given(_FILTERS):
         msg = f"{', '.join(given(_FILTERS))}: filters the list, so leave the name out"
@@ -143,7 +148,7 @@ def _encoders(
     lines.append(table(header, rows) if rows else "no curated image encoder fits")
     lines += [
         "",
-        f"{len(listed)} curated encoders; timm has {len(names)} names, which all work (--json).",
+        f"{len(listed)} curated encoders; any of timm's {len(names)} names can be given (--json lists them).",
         "medfusion models image NAME [--size H W] says what one is and costs.",
     ]
     return Outcome(text="\n".join(lines), document=document)

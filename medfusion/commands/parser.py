@@ -219,7 +219,12 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         "  medfusion models image resnet18 --size 224 224 --batch 32",
     )
     sub.add_argument("kind", nargs="?", metavar="KIND", help="a part, such as image or fusion")
-    sub.add_argument("name", nargs="?", metavar="NAME", help="facts of one image encoder")
+    sub.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="one of them: what it is, or facts of an image encoder",
+    )
     sub.add_argument("--family", help="image encoders of one family, such as convnext")
     sub.add_argument(
         "--max-parameters", type=float, metavar="MILLIONS", help="image encoders up to this size"

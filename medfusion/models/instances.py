@@ -22,7 +22,8 @@ class InstanceFeatures(NamedTuple):
         vector: The view's vector, float [B, d]; zeros for rows without any instance.
         tokens: A token per instance, the mean over its feature map, float [B, S, c]; zeros where
             there is no instance.
-        aux: What panels plot, such as the weights of instances [B, S].
+        aux: What panels plot: the weights of instances [B, S] and the gates of the encoder's
+            attention blocks, "attention/..." [B, S, ...].
     """
 
     vector: Tensor
@@ -84,26 +85,28 @@ class InstanceEncoder(nn.Module):
             shown: Which instances are there, bool [B, S].
         """
         chosen = images.flatten(0, 1) if bool(shown.all()) else images[shown]
+        gates = encoder.gate_shapes(tuple(images.shape[3:]))
         if len(chosen) == 0:
-            width = encoder.width
-            vectors = images.new_zeros(*shown.shape, width.vector)
-            tokens = images.new_zeros(*shown.shape, width.tokens)
+            shapes = [(encoder.width.vector,), (encoder.width.tokens,), *gates.values()]
+            vectors, tokens, *found = [images.new_zeros(*shown.shape, *s) for s in shapes]
         else:
-            vector, token = self._encoded(encoder, chosen)
-            vectors, tokens = _placed(vector, shown), _placed(token, shown)
+            encoded = self._encoded(encoder, chosen)
+            vectors, tokens, *found = [_placed(values, shown) for values in encoded]
         whole = self.join[f"view_{view}"](vectors, shown)
-        return InstanceFeatures(whole.vector, tokens, whole.aux)
+        opened = {f"attention/{name}": gate for name, gate in zip(gates, found, strict=True)}
+        return InstanceFeatures(whole.vector, tokens, whole.aux | opened)
 
-    def _encoded(self, encoder: Any, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return vector [n, d] and mean token [n, c] of each image."""
+    def _encoded(self, encoder: Any, images: Tensor) -> list[Tensor]:
+        """Return vector [n, d], mean token [n, c] and gates [n, ...] of each image."""
 
-        def encode(part: Tensor) -> tuple[Tensor, Tensor]:
+        def encode(part: Tensor) -> tuple[Tensor, ...]:
             features = encoder(part)
-            return features.vector, features.map.mean(dim=(2, 3))
+            gates = features.gates.values()
+            return features.vector, features.map.mean(dim=(2, 3)), *gates
 
         parts = torch.tensor_split(images, -(-len(images) // self.at_once))
         if len(parts) == 1:
-            return encode(images)
+            return list(encode(images))
         if torch.is_grad_enabled():
 
             def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
@@ -114,10 +117,10 @@ class InstanceEncoder(nn.Module):
             ]
         else:
             done = [encode(part) for part in parts]
-        return torch.cat([vector for vector, _ in done]), torch.cat([token for _, token in done])
+        return [torch.cat(values) for values in zip(*done, strict=True)]
 
 
 def _placed(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, values.shape[1])
+    placed = values.new_zeros(*shown.shape, *values.shape[1:])
     placed[shown] = values
     return placed

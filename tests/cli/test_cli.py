@@ -300,14 +300,30 @@ def test_models_says_what_an_encoder_is_and_costs():
         (["image", "resnet18", "--size", "1", "2", "3"], "got 3 numbers"),
         (["image", "resnet18", "--size", "0"], "at least 1"),
         (["image", "--family", "resnt"], "did you mean 'resnet'"),
-        (["fusion", "gated"], "only image encoders"),
-        (["fusion", "--commercial"], "only image encoders"),
-        (["fusion", "--markdown"], "--markdown stands alone"),
+        (["fusion", "gatde"], "did you mean 'gated'"),
+        (["fusion", "gated", "--size", "64"], "--size: only for image encoders"),
+        (["fusion", "--commercial"], "only for image encoders"),
+        (["fusion", "--markdown"], "stands alone"),
     ],
 )
 def test_models_refuses_what_does_not_go_together(words, sentence):
     with pytest.raises(InputError, match=sentence):
         models(*words)
+
+
+def test_one_kind_of_a_part_is_explained_alone():
+    outcome = models("fusion", "film")
+    assert [item["kind"] for item in outcome.document["models"]] == ["film"]
+    assert outcome.text.startswith("film: ")
+    assert "https://arxiv.org/abs/1709.07871" in outcome.text
+
+
+def test_a_reader_that_goes_away_is_no_fault():
+    command = [sys.executable, "-m", "medfusion", "models", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_data_inspect_says_what_things_are(cohort, tmp_path):

@@ -5,6 +5,12 @@ from medfusion.magics.completion import complete_cell_line, complete_line, schem
 from medfusion.runs import RunFolder
 from medfusion.spec import Experiment
 
+KINDS = [
+    *("binary", "multiclass", "multilabel", "ordinal", "regression"),
+    *("segmentation", "survival", "multitask"),
+]
+"""Of targets, in the order in which the reference shows them."""
+
 YAML = """
 name: known
 data:
@@ -86,7 +92,7 @@ def test_words_of_a_cell_line():
         ("name: a\nse|", ["seed: "]),
         ("data:\n  ta|\n", ["table: ", "target: "]),
         ("data:\n  ta|\n  table: x.csv\n", ["target: "]),
-        ("data:\n  target: {kind: |", ["binary", "multiclass", "regression"]),
+        ("data:\n  target: {kind: |", KINDS),
         ("data:\n  target: {kind: binary, |}", ["column: ", "positive: "]),
         ("data:\n  target:\n    kind: regression\n    u|", ["unit: "]),
         ("data:\n  images:\n    front:\n      ch|", ["channels: "]),

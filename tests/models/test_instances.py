@@ -185,6 +185,22 @@ def test_what_panels_plot_and_what_token_fusions_get():
     assert (features.tokens[2, :4] == 0).all()
 
 
+@pytest.mark.parametrize("at_once", [3, 256])
+def test_gates_of_attention_blocks_come_out_per_instance(at_once):
+    image = spec.TimmEncoder(name="test_resnet", attention=spec.CBAM(stages=(4,)))
+    model, given = make(image=image, instances_at_once=at_once).eval(), batch()
+    there = given["instance_present"]["bag"]
+    found = model(**given).aux["instances/bag/attention/4/spatial"]
+    alone = model.image(given["images"]["bag"][there]).gates["4/spatial"]
+    torch.testing.assert_close(found[there], alone)
+    assert found.shape[:2] == there.shape
+    assert (found[~there] == 0).all()
+    model.train()
+    model(**given).logits.sum().backward()
+    given["instance_present"]["bag"][:] = False
+    assert not model(**given).aux["instances/bag/attention/4/spatial"].any()
+
+
 def test_views_aggregate_after_their_instances():
     model, given = make(instances=spec.MeanViews()).eval(), batch()
     features, _, _ = model._see(given["images"], given["image_present"], given["instance_present"])

@@ -1,4 +1,4 @@
-"""The whole registry: every fusion with every aggregator and head, every encoder with a light fusion.
+"""The whole registry: every fusion with every aggregator and head, every encoder with one fusion.
 
 What must hold of any model whatever it is made of: shapes, finite numbers forwards and backwards,
 gradient for every encoder that has something to see, no trace of what is absent, and the same
@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 import medfusion.models.multimodal  # noqa: F401 - registers every kind
 from medfusion import registry, spec
 from medfusion.models import MultimodalModel
+from medfusion.models.image_families import FAMILIES
 
 VIEWS = {"front": (3, 32, 32), "side": (3, 32, 32)}
 OUTPUTS = 3
@@ -24,7 +25,11 @@ DIM = 16
 LIGHT = {"dim": DIM, "heads": 2, "hidden": 8, "width": 4, "rank": 2, "latents": 3, "experts": 3}
 """Small values for the settings that kinds have in common."""
 
-ROWS = [(front, side, table) for front, side, table in itertools.product([True, False], repeat=3)]
+ROWS = list(itertools.product([True, False], repeat=3))
+"""Each subset of two views and the table."""
+
+FEW = [(True, True, True), (True, False, True), (False, True, False), (False, False, False)]
+"""Some of them, for large encoders."""
 
 
 def light(family: str, kind: str):
@@ -39,17 +44,17 @@ def light(family: str, kind: str):
     return made(**chosen)
 
 
-def batch(size: int = 32, seed: int = 0):
-    """Return inputs with one row for each subset of two views and the table."""
+def batch(rows, size: int = 32, seed: int = 0):
+    """Return inputs whose rows show the front, the side and the table, or not."""
     torch.manual_seed(seed)
-    shown = torch.tensor(ROWS)
+    shown = torch.tensor(rows)
     table = shown[:, 2]
     return {
-        "images": {name: torch.randn(len(ROWS), 3, size, size) for name in VIEWS},
+        "images": {name: torch.randn(len(rows), 3, size, size) for name in VIEWS},
         "image_present": shown[:, :2],
-        "numeric": torch.randn(len(ROWS), 2),
+        "numeric": torch.randn(len(rows), 2),
         "numeric_present": table[:, None] & torch.tensor([True, False]),
-        "categorical": torch.randint(1, 4, (len(ROWS), 2)) * table[:, None],
+        "categorical": torch.randint(1, 4, (len(rows), 2)) * table[:, None],
     }
 
 
@@ -73,18 +78,20 @@ def make(model: spec.Model, size: int = 32, seed: int = 0) -> MultimodalModel:
         categories=[4, 4],
         outputs=OUTPUTS,
         folder=Path(),
+        segmented="front" if model.head.kind == "segmentation" else None,
     )
 
 
-def check(settings: spec.Model, size: int = 32) -> None:
+def check(settings: spec.Model, size: int = 32, rows=ROWS) -> None:
     """Assert what must hold of every model."""
-    model, inputs = make(settings, size), batch(size)
+    model, inputs = make(settings, size), batch(rows, size)
+    pixels = (size, size) if settings.head.kind == "segmentation" else ()
     model.train()
-    output = model(**inputs)
-    assert output.logits.shape == (len(ROWS), OUTPUTS)
+    output = model(**spoilt(inputs))
+    assert output.logits.shape == (len(rows), OUTPUTS, *pixels)
+    assert torch.isfinite(output.logits).all(), "not finite forwards"
     loss = output.logits.square().sum() + sum(output.losses.values())
     loss.backward()
-    assert torch.isfinite(output.logits).all(), "not finite forwards"
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             assert torch.isfinite(parameter.grad).all(), f"not finite backwards: {name}"
@@ -95,6 +102,7 @@ def check(settings: spec.Model, size: int = 32) -> None:
             if p.grad is not None
         )
         assert reached > 0, f"no gradient reaches the encoder of the {part}"
+    model.zero_grad(set_to_none=True)
 
     model.eval()
     with torch.no_grad():
@@ -102,31 +110,56 @@ def check(settings: spec.Model, size: int = 32) -> None:
         found = model(**spoilt(inputs)).logits
     assert torch.isfinite(wanted).all()
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    full, empty = wanted[0], wanted[-1]
+    assert not torch.allclose(full, empty), "what is shown makes no difference"
 
+    saved = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    del model, output, loss  # several copies of a large encoder are much
     restored = make(settings, size, seed=1)
-    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    restored.load_state_dict(load(save(weights)))
+    restored.load_state_dict(load(saved))
     restored.eval()
     with torch.no_grad():
         again = restored(**inputs).logits
     assert torch.equal(again, wanted), "saved weights give other outputs"
 
 
-FUSIONS = registry.list_kinds("fusion")
-AGGREGATORS = registry.list_kinds("views")
-HEADS = [kind for kind in registry.list_kinds("head") if kind in {"linear", "mlp"}]
+def small(**parts) -> spec.Model:
+    """Return a model of small parts, of which some are given."""
+    defaults = {"image": spec.TimmEncoder(name="test_resnet"), "fusion": light("fusion", "gated")}
+    return spec.Model(**{**defaults, "modality_dropout": 0.0, **parts})
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("aggregator", AGGREGATORS)
-def test_every_fusion_with_every_aggregator_and_head(fusion, aggregator):
-    for head in HEADS:
-        check(
-            spec.Model(
-                image=spec.TimmEncoder(name="test_resnet"),
-                views=light("views", aggregator),
-                fusion=light("fusion", fusion),
-                head=light("head", head),
-                modality_dropout=0.0,
-            )
+@pytest.mark.parametrize("head", registry.list_kinds("head"))
+@pytest.mark.parametrize("fusion", registry.list_kinds("fusion"))
+@pytest.mark.parametrize("aggregator", registry.list_kinds("views"))
+def test_every_fusion_with_every_aggregator_and_head(fusion, aggregator, head):
+    check(
+        small(
+            views=light("views", aggregator),
+            fusion=light("fusion", fusion),
+            head=light("head", head),
         )
+    )
+
+
+@pytest.mark.parametrize("fusion", registry.list_kinds("fusion"))
+@pytest.mark.parametrize("table", registry.list_kinds("table"))
+def test_every_fusion_with_every_table_encoder(fusion, table):
+    check(small(table=light("table", table), fusion=light("fusion", fusion)))
+
+
+@pytest.mark.parametrize("fusion", registry.list_kinds("fusion"))
+@pytest.mark.parametrize("block", registry.list_kinds("attention"))
+def test_every_fusion_with_every_attention_block(fusion, block):
+    image = spec.TimmEncoder(name="test_resnet", attention=light("attention", block))
+    check(small(image=image, fusion=light("fusion", fusion)))
+
+
+# Cross-attention reads the positions of the map and their mask, which others only pool.
+@pytest.mark.parametrize("name", [member.name for family in FAMILIES for member in family.members])
+def test_every_encoder_with_a_light_fusion(name):
+    check(
+        small(image=spec.TimmEncoder(name=name), fusion=light("fusion", "cross-attention")),
+        size=28 if "patch14" in name else 32,
+        rows=FEW,
+    )

@@ -83,16 +83,14 @@ def test_sizes_that_are_no_power_of_two():
         assert head(torch.zeros(1, 3), maps).shape == (1, 2, *size)
 
 
-def test_the_table_moves_the_pixels_once_the_modulation_has_learnt():
+def test_the_table_moves_the_pixels_a_little_at_first_and_learns_at_once():
     model = made().eval()
     first, second = batch(), batch()
     second["numeric"] = second["numeric"] + 3
     with torch.no_grad():
-        assert torch.equal(model(**first).logits, model(**second).logits)
-        torch.nn.init.normal_(model.head.condition.weight)
-        assert not torch.allclose(model(**first).logits, model(**second).logits)
+        one, other = model(**first).logits, model(**second).logits
+    assert 0 < (one - other).abs().mean() < 0.1 * one.std()
     model = made(segmented="photo")
-    torch.nn.init.normal_(model.head.condition.weight)
     model(**first).logits.square().mean().backward()
     assert any(p.grad is not None and bool(p.grad.any()) for p in model.table.parameters())
 
@@ -132,11 +130,12 @@ def test_an_absent_image_changes_no_other_row(views):
 
 def test_only_the_segmented_view_is_read_pixel_by_pixel():
     model = made(views=("photo", "other"), segmented="other").eval()
+    torch.nn.init.zeros_(model.head.condition.weight)  # what is fused does not count
     inputs = batch(views=("photo", "other"))
     with torch.no_grad():
         whole = model(**inputs).logits
         inputs["images"]["photo"] += 1
-        assert torch.equal(model(**inputs).logits, whole)  # z does not count yet
+        assert torch.equal(model(**inputs).logits, whole)
         inputs["images"]["other"] += 1
         assert not torch.equal(model(**inputs).logits, whole)
 

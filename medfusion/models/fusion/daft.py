@@ -22,7 +22,9 @@ class DAFTFusion(MapFusion):
         F' = relu((1 + a) * F + b),  [a; b] = W_2 relu(W_1 [GAP(F); c])
 
     The layers have no biases, and the hidden one is 7 times narrower than its input, as in the
-    paper. What F, c and z are is said in `MapFusion`; GAP(F) is pooled as s is there.
+    paper. F are the map's positions led by its pooled vector, c the slots of the other modalities,
+    GAP(F) = F_0 + mean_t F_t, and at last s = GAP(F'), z = relu(W_z [s; c] + b_z), as in all of
+    `MapFusion`.
 
     Two things differ from the paper. It transforms the map inside the last residual block, between
     its convolutions; here the last map of any encoder is transformed, after a 1 x 1 convolution, so

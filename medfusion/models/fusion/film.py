@@ -21,7 +21,8 @@ class FiLMFusion(MapFusion):
         F' = relu(gamma(c) * F + beta(c)),  [gamma(c) - 1; beta(c)] = W c + b
 
     W and b start at zero, so gamma starts at 1, beta at 0, and training starts from the map as it
-    is. What F, c and z are is said in `MapFusion`.
+    is. F are the map's positions led by its pooled vector, c the slots of the other modalities, and
+    at last s = F'_0 + mean_t F'_t, z = relu(W_z [s; c] + b_z), as in all of `MapFusion`.
 
     `aux["gamma"]` and `aux["beta"]` hold both, [B, D]; there is neither without a condition.
 

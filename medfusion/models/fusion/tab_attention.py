@@ -24,7 +24,9 @@ class TabAttentionFusion(MapFusion):
         w_c = sigmoid(MLP(avg_t F) + MLP(max_t F) + MLP(E c)),  G = w_c * F
         w_s = sigmoid(v . [avg_d G_t; max_d G_t; <Q c, G_t> / sqrt(D)] + b),  F' = relu(w_s * G)
 
-    with one MLP of one hidden layer for all three. What F, c and z are is said in `MapFusion`.
+    with one MLP of one hidden layer for all three. F are the map's positions led by its pooled
+    vector, c the slots of the other modalities, and at last s = F'_0 + mean_t F'_t,
+    z = relu(W_z [s; c] + b_z), as in all of `MapFusion`.
 
     The paper's spatial attention is a 7 x 7 convolution over a plane of averages, one of maxima and
     one made from the table. Here positions may come from several views of any size, so that there

@@ -14,6 +14,8 @@ from medfusion.models.backbones.pyramid import Level
 from medfusion.registry import register
 
 _GROUPS = 8
+_NEAR_IDENTITY = 0.02
+"""Spread of the first weights of g and b: with zeros no gradient would pass them at first."""
 
 
 @register(spec.SegmentationHead)
@@ -24,8 +26,8 @@ class SegmentationHead(nn.Module):
     finer one and convolved twice (Ronneberger et al., https://arxiv.org/abs/1505.04597). Where the
     encoder has no finer maps, as plain vision transformers, they are enlarged by two at a time
     without (Zheng et al., https://arxiv.org/abs/2012.15840). The coarsest map F becomes
-    (1 + g(z)) * F + b(z) (FiLM, Perez et al., https://arxiv.org/abs/1709.07871), with g and b zero
-    at the start, so that what the table knows can move every pixel.
+    (1 + g(z)) * F + b(z) (FiLM, Perez et al., https://arxiv.org/abs/1709.07871), with g and b near
+    zero at the start, so that what the table knows can move every pixel.
 
     Norms are over groups of channels, so one image is normed as many are.
 
@@ -67,7 +69,7 @@ class SegmentationHead(nn.Module):
         self.first = nn.Conv2d(levels[-1].channels, widths[0], 1)
         self.condition = nn.Linear(width, 2 * widths[0]) if settings.modulate else None
         if self.condition is not None:
-            nn.init.zeros_(self.condition.weight)
+            nn.init.normal_(self.condition.weight, std=_NEAR_IDENTITY)
             nn.init.zeros_(self.condition.bias)
         self.dropout = nn.Dropout2d(settings.dropout)
         self.blocks = nn.ModuleList(

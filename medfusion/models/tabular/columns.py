@@ -53,13 +53,14 @@ class ColumnTokens(nn.Module):
         self.weight = nn.Parameter(torch.randn(numeric, width))
         self.bias = nn.Parameter(torch.randn(numeric * width))
         self.missing = nn.Parameter(torch.zeros(numeric * width))
-        known = torch.tensor([max(0, count - 2) for count in categories], dtype=torch.int64)
+        counts = [max(0, count - 2) for count in categories]
+        known = torch.tensor(counts, dtype=torch.int64)
         # None, so that columns without bins have the state of a purely linear embedding.
         self.piecewise = PiecewiseLinear(bins, width=width) if has_bins(bins) else None
-        self.known = nn.Parameter(torch.randn(int(known.sum()), width))
+        self.known = nn.Parameter(torch.randn(sum(counts), width))
         self.special = nn.Parameter(torch.zeros(len(known) * 2 * width))
         # Row k takes the mean over the known categories of column k.
-        owner = torch.repeat_interleave(torch.arange(len(known)), known)
+        owner = torch.repeat_interleave(torch.arange(len(known)), known, output_size=sum(counts))
         average = (owner == torch.arange(len(known))[:, None]) / known.clamp(min=1)[:, None]
         self.register_buffer("average", average, persistent=False)
         self.register_buffer("starts", known.cumsum(0) - known, persistent=False)
