@@ -106,6 +106,7 @@ class TimmEncoder(nn.Module):
         self._grids: dict[tuple[int, int], tuple[int, int]] = {}
         self._gates: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}
         self.map_source: MapSource | None = None
+        self._found_source: MapSource | None = None
         self._channels = channels
         self.width = self._probe(channels, list(dict.fromkeys(sizes)))
         self.train()

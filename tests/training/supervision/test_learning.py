@@ -164,8 +164,8 @@ def test_masks_turn_the_model_from_a_false_mark_to_the_lesion(cohorts):
 
 @pytest.fixture(scope="module")
 def unguided(cohorts):
-    """Models without supervision, of images without a false mark, for some seeds."""
-    return {seed: trained(cohorts[seed][0], (), seed) for seed in SEEDS[:2]}
+    """Models without supervision, of images without a false mark, for one seed."""
+    return {seed: trained(cohorts[seed][0], (), seed) for seed in SEEDS[:1]}
 
 
 @pytest.mark.parametrize(
