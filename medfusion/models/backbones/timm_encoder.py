@@ -139,9 +139,9 @@ class TimmEncoder(nn.Module):
         Raises:
             InputError: This encoder has none.
         """
-        self.map_source = (
-            MapSource(self, self._channels, next(iter(self._grids))) if wanted else None
-        )
+        if wanted and self._found_source is None:
+            self._found_source = MapSource(self, self._channels, next(iter(self._grids)))
+        self.map_source = self._found_source if wanted else None
 
     def _tracing(self) -> AbstractContextManager[Kept | None]:
         return nullcontext() if self.map_source is None else self.map_source.keeping()
