@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from medfusion.models.activation import ShownImages
+from medfusion.models.backbones.map_source import twice_differentiable
 from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features
 
@@ -71,7 +74,11 @@ class ImageViews:
         return torch.stack(columns, dim=1)
 
     def __call__(
-        self, images: Mapping[str, Tensor], present: Tensor, instances: Mapping[str, Tensor]
+        self,
+        images: Mapping[str, Tensor],
+        present: Tensor,
+        instances: Mapping[str, Tensor],
+        traced: list[ShownImages] | None = None,
     ) -> Seen:
         """Encode.
 
@@ -79,6 +86,7 @@ class ImageViews:
             images: By view, float [B, C, H, W], or [B, S, C, H, W] of views with instances.
             present: Which views are shown, bool [B, V].
             instances: Which instances a row has, bool [B, S], by view with instances.
+            traced: Takes what class-activation maps of single images are made of, where wanted.
         """
         vectors: dict[str, Tensor] = {}
         tokens: dict[str, Tensor] = {}
@@ -96,7 +104,9 @@ class ImageViews:
             members = [v for v in plain if self.sizes[self.names[v]] == size]
             shown = present[:, members]
             with self._keeping() as kept:
-                vector, token, gate = self._encode([images[self.names[v]] for v in members], shown)
+                vector, token, gate = self._encode(
+                    [images[self.names[v]] for v in members], shown, members, traced
+                )
             for k, v in enumerate(members):
                 name = self.names[v]
                 if self.pyramid is not None and name == self.segmented:
@@ -104,7 +114,9 @@ class ImageViews:
                 vectors[name], tokens[name] = vector[:, k], token[:, k]
                 masks[name] = shown[:, k, None].expand(token.shape[0], token.shape[2])
                 gates[name] = {key: value[:, k] for key, value in gate.items()}
-        whole = self.aggregate(torch.stack([vectors[name] for name in self.names], dim=1), present)
+        with nullcontext() if traced is None else twice_differentiable():
+            every = torch.stack([vectors[name] for name in self.names], dim=1)
+            whole = self.aggregate(every, present)
         features = Features(
             vector=whole.vector,
             tokens=torch.cat([tokens[name] for name in self.names], dim=1),
@@ -113,11 +125,24 @@ class ImageViews:
         aux |= {f"views/{name}": value for name, value in whole.aux.items()}
         return Seen(features, aux | _side_by_side(gates), maps)
 
+    def grids(self, instances: Mapping[str, Tensor]) -> dict[str, tuple[int, int] | int]:
+        """Return height and width of each view's map, of one with instances their number."""
+        return {
+            name: instances[name].shape[1]
+            if name in self.instance_views
+            else self.encoder.grid(self.sizes[name])
+            for name in self.names
+        }
+
     def _keeping(self) -> AbstractContextManager[dict[str, Tensor]]:
         return nullcontext({}) if self.pyramid is None else self.pyramid.keeping()
 
     def _encode(
-        self, images: list[Tensor], shown: Tensor
+        self,
+        images: list[Tensor],
+        shown: Tensor,
+        members: Sequence[int],
+        traced: list[ShownImages] | None,
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return vectors [B, G, d], tokens [B, G, T, c] and gates [B, G, ...] of G views.
 
@@ -142,6 +167,11 @@ class ImageViews:
                 },
             )
         encoded = self.encoder(chosen)
+        if traced is not None and encoded.source is not None:
+            size = (chosen.shape[2], chosen.shape[3])
+            views = [self.names[v] for v in members]
+            to_map = partial(self.encoder.to_map, size=size)
+            traced.append(ShownImages(encoded.source, shown, views, to_map))
         tokens = encoded.map.flatten(2).transpose(1, 2)
         if complete:
             vector = encoded.vector.reshape(rows, count, -1)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from medfusion.models.backbones.freezing import still_statistics
 from medfusion.registry import create
 from medfusion.spec.aggregator import Views
 
@@ -110,7 +110,7 @@ class InstanceEncoder(nn.Module):
         if torch.is_grad_enabled():
 
             def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-                return nullcontext(), _still_statistics(encoder)
+                return nullcontext(), still_statistics(encoder)
 
             done = [
                 checkpoint(encode, part, use_reentrant=False, context_fn=contexts) for part in parts
@@ -118,27 +118,6 @@ class InstanceEncoder(nn.Module):
         else:
             done = [encode(part) for part in parts]
         return [torch.cat(values) for values in zip(*done, strict=True)]
-
-
-@contextmanager
-def _still_statistics(model: nn.Module) -> Iterator[None]:
-    """Let batch norms norm by the batch, as in training, without moving running statistics."""
-    kept = [
-        (module, dict(module._buffers))  # noqa: SLF001 - there is no public way to swap them
-        for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.training
-    ]
-    # Copies take the change: what autograd holds of the buffers themselves must stay as it is.
-    for module, buffers in kept:
-        copies = {
-            name: value if value is None else value.clone() for name, value in buffers.items()
-        }
-        module._buffers.update(copies)  # noqa: SLF001
-    try:
-        yield
-    finally:
-        for module, buffers in kept:
-            module._buffers.update(buffers)  # noqa: SLF001
 
 
 def _placed(values: Tensor, shown: Tensor) -> Tensor:

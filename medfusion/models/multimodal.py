@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from medfusion.models import (
     heads,
     tabular,
 )
+from medfusion.models.activation import Evidence, ShownImages
+from medfusion.models.backbones.map_source import twice_differentiable
 from medfusion.models.backbones.pyramid import Pyramid
 from medfusion.models.features import Features, Width
 from medfusion.models.image_views import ImageViews
@@ -46,6 +49,8 @@ class ModelOutput(NamedTuple):
             auxiliary heads; zeros in rows that did not show it.
         shown: Which rows showed a modality, after modality dropout, bool [B] by modality.
         members: What the members of the table's encoder say, where it is an ensemble.
+        evidence: What maps of where the model looks are made of; None unless `keep_evidence` asked
+            for it, and where no gradient is computed.
     """
 
     logits: Tensor
@@ -54,6 +59,7 @@ class ModelOutput(NamedTuple):
     auxiliary: Mapping[str, Tensor] = MappingProxyType({})
     shown: Mapping[str, Tensor] = MappingProxyType({})
     members: Members | None = None
+    evidence: Evidence | None = None
 
 
 class MultimodalModel(nn.Module):
@@ -123,6 +129,7 @@ class MultimodalModel(nn.Module):
     ) -> None:
         super().__init__()
         self.segmented = segmented
+        self.keeps = (False, False)
         self.views = tuple(views)
         self.modality_dropout = settings.modality_dropout
         self.image: Any = None
@@ -218,9 +225,11 @@ class MultimodalModel(nn.Module):
         feats: dict[str, Features] = {}
         aux: dict[str, Tensor] = {}
         maps: list[Tensor] = []
+        shown = image_present & present[:, :1]
+        traced: list[ShownImages] | None = None
         if self._see is not None:
-            shown = image_present & present[:, :1]
-            feats["image"], aux, maps = self._see(images, shown, instance_present)
+            traced = [] if self.keeps[0] and torch.is_grad_enabled() else None
+            feats["image"], aux, maps = self._see(images, shown, instance_present, traced)
         if self.table is not None:
             feats["table"] = self.table(numeric, numeric_present, categorical)
         seen = dict(zip(self.modalities, present.unbind(dim=1), strict=True))
@@ -228,12 +237,19 @@ class MultimodalModel(nn.Module):
         members = self._member_outputs(feats, present)
         if self.fusion is None:
             return ModelOutput(self.combine(members.outputs), aux, {}, own, seen, members)
-        fused = self.fusion(feats, present)
+        with nullcontext() if traced is None else self._watching():
+            fused = self.fusion(feats, present)
+            outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
+            logits = self.extension(outputs)
         losses = dict(fused.losses) if self.training else {}
         if self.align is not None and self.training:
             losses["alignment"] = self.align(feats, present)
-        outputs = self.head(fused.z, maps) if maps else self.head(fused.z)
-        return ModelOutput(self.extension(outputs), aux | fused.aux, losses, own, seen, members)
+        found = ModelOutput(logits, aux | fused.aux, losses, own, seen, members)
+        if traced is None:
+            return found
+        evidence = self._evidence(logits, traced, shown, instance_present, fused.aux)
+        # A view of the logits: hooks on what is returned are not on the way of the maps' gradient.
+        return found._replace(logits=logits.view_as(logits), evidence=evidence)
 
     def _make_views(
         self,
@@ -296,6 +312,57 @@ class MultimodalModel(nn.Module):
         outputs = self.members(feats["table"].members)
         outputs = self.extension(outputs.flatten(0, 1)).reshape(*outputs.shape[:2], -1)
         return Members(outputs, present[:, self.modalities.index("table")], weight)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Let the fusion and the head be differentiated twice, and the fusion show its attention."""
+        shows = getattr(self.fusion, "return_weights", None)
+        if shows is not None and self.keeps[1]:
+            self.fusion.return_weights = True
+        try:
+            with twice_differentiable():
+                yield
+        finally:
+            if shows is not None:
+                self.fusion.return_weights = shows
+
+    def _evidence(
+        self,
+        logits: Tensor,
+        traced: list[ShownImages],
+        shown: Tensor,
+        instances: Mapping[str, Tensor],
+        aux: Mapping[str, Tensor],
+    ) -> Evidence:
+        grids = self._see.grids(instances)
+        return Evidence(
+            logits,
+            traced,
+            shown={
+                name: shown[:, v]
+                for v, name in enumerate(self.views)
+                if isinstance(grids[name], tuple)
+            },
+            attention=self.fusion.token_attention(aux, "image") if self.keeps[1] else None,
+            grids=grids,
+        )
+
+    def keep_evidence(self, wanted: bool = True, attention: bool = False) -> None:
+        """Say whether `ModelOutput.evidence` is wanted.
+
+        Args:
+            wanted: Whether it is; without it nothing is kept and nothing computed.
+            attention: Whether the fusion's attention to positions is wanted too.
+
+        Raises:
+            InputError: The image encoder has no map for it, or there is none.
+        """
+        if wanted and self.image is None:
+            msg = "there is no image encoder, so there are no maps of where the model looks"
+            raise InputError(msg)
+        self.keeps = (wanted, wanted and attention)
+        if self.image is not None:
+            self.image.trace(wanted)
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the image encoder, frozen ones too; none without images.

@@ -73,6 +73,11 @@ from medfusion.spec.random_transform import RandomGamma as RandomGamma
 from medfusion.spec.random_transform import RandomIntensity as RandomIntensity
 from medfusion.spec.random_transform import RandomNoise as RandomNoise
 from medfusion.spec.random_transform import RandomPatch as RandomPatch
+from medfusion.spec.supervision import (
+    ClassActivationSupervision as ClassActivationSupervision,
+)
+from medfusion.spec.supervision import ConsistencySupervision as ConsistencySupervision
+from medfusion.spec.supervision import MaskSupervision as MaskSupervision
 from medfusion.spec.survival_loss import CoxLoss as CoxLoss
 from medfusion.spec.survival_loss import DiscreteTimeLoss as DiscreteTimeLoss
 from medfusion.spec.table_encoder import FTTransformerEncoder as FTTransformerEncoder

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from medfusion.errors import SpecError, unknown
-from medfusion.spec import code, migration, problems, text
+from medfusion.spec import code, migration, problems, supervision, text
 from medfusion.spec.aggregator import CrossViewAttention, LearnedWeightViews
 from medfusion.spec.base import Int, Spec
 from medfusion.spec.data import Bag, Data
@@ -98,6 +98,8 @@ class Experiment(Spec):
             found.append("model.table is idle: data.numeric and data.categorical are empty")
         if self.model.alignment is not None and not self._has_both:
             found.append("model.alignment is idle: it needs images and columns")
+        if self.training.supervision and not self.data.images:
+            found.append("training.supervision is idle: data.images is empty")
         several = any(view.instances is not None for view in self.data.images.values())
         if self.model.instances != Model().instances and not several:
             found.append("model.instances is idle: no view has instances (slices or a bag)")
@@ -219,6 +221,8 @@ class Experiment(Spec):
         self._check_auxiliary()
         self._check_views()
         self._check_loss()
+        if reason := supervision.misfit(self.training.supervision, self.data, self.model):
+            raise ValueError(reason)
         if self.training.optimizer.encoder_lr_scale != 1 and not self.data.images:
             msg = "training.optimizer.encoder_lr_scale is unused: there is no image encoder"
             raise ValueError(msg)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from medfusion.spec.base import Int, Real, Spec
 from medfusion.spec.loss import Loss
+from medfusion.spec.supervision import Supervision
 
 
 class _Optimizer(Spec):
@@ -148,6 +149,8 @@ class Training(Spec):
         Literal["none", "balanced"] | tuple[Annotated[Real, Field(gt=0)], ...] | EffectiveNumber
     ) = "none"
     """Weight of each class in the loss: "balanced" is inverse to its frequency in training, effective-number milder. Labels have one number each, the weight of their positive cases."""
+    supervision: tuple[Supervision, ...] = ()
+    """Losses on where the model looks, beside the task: by masks, by erasing what it looked at, by consistency between two versions of an image."""
     accumulate: Int = Field(1, ge=1)
     """Batches whose gradients are summed before a step of the optimizer."""
     clip_norm: Real | None = Field(None, gt=0)

@@ -33,6 +33,7 @@ from medfusion.training.engine import Engine, optimizer_steps, seed_everything
 from medfusion.training.objective import Objective
 from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
+from medfusion.training.supervision import supervision_terms
 from medfusion.training.tasks import fit_task
 
 COHORT = "cohort.json"
@@ -183,6 +184,10 @@ def _engine(
         recorder.message(f"weights of {image.name}: licence {licence or 'not stated'}", level)
     for note in model.notes:
         recorder.message(note, "info")
+    terms = [
+        *auxiliary_terms(experiment.model.auxiliary, model.modalities, task),
+        *supervision_terms(experiment, model, task),
+    ]
     if training.gradient_checkpointing:
         model.set_grad_checkpointing()
     batch_size = training.batch_size
@@ -210,9 +215,7 @@ def _engine(
         model=model,
         optimizer=make_optimizer(model, model.encoder_parameters(), training.optimizer),
         schedule=schedule,
-        objective=Objective(
-            task, auxiliary_terms(experiment.model.auxiliary, model.modalities, task)
-        ),
+        objective=Objective(task, terms),
         train=loaders[0],
         val=loaders[1],
         settings=training,

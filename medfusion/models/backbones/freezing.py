@@ -79,3 +79,24 @@ def running_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for module in changed:
             module.training = True
+
+
+@contextmanager
+def still_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch norms norm by the batch, as in training, without moving running statistics."""
+    kept = [
+        (module, dict(module._buffers))  # noqa: SLF001 - there is no public way to swap them
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.training
+    ]
+    # Copies take the change: what autograd holds of the buffers themselves must stay as it is.
+    for module, buffers in kept:
+        copies = {
+            name: value if value is None else value.clone() for name, value in buffers.items()
+        }
+        module._buffers.update(copies)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        for module, buffers in kept:
+            module._buffers.update(buffers)  # noqa: SLF001

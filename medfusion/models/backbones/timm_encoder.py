@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -17,6 +17,7 @@ from medfusion.models.backbones.body import REFUSALS, create_body, refused
 from medfusion.models.backbones.catalogue import check_name
 from medfusion.models.backbones.freezing import freeze, rest_frozen, running_statistics
 from medfusion.models.backbones.hub import find_weights
+from medfusion.models.backbones.map_source import Kept, MapSource
 from medfusion.models.backbones.stage_attention import StageAttention
 from medfusion.models.backbones.stages import check_stages, map_stages
 from medfusion.models.backbones.weights import load_weights
@@ -29,17 +30,19 @@ class ImageFeatures(NamedTuple):
     """What an image encoder makes of n images.
 
     Attributes:
-        raw: The encoder's last features in their own layout; map and vector both come from them,
-            so a class-activation map takes the gradient here and turns it by `to_map`.
+        raw: The encoder's last features in their own layout; map and vector both come from them.
         map: The same as a feature map without class or register tokens, float [n, c, h, w].
         vector: Pooled as the architecture pools before its classifier, float [n, d].
         gates: Of attention blocks, by stage and kind: "3/channel" [n, C], "3/spatial" [n, h, w].
+        source: Where class-activation maps take the gradient, to be turned by `to_map`: raw as a
+            rule, see `MapSource`. None unless `trace` asked for it.
     """
 
     raw: Tensor
     map: Tensor
     vector: Tensor
     gates: Mapping[str, Tensor] = MappingProxyType({})
+    source: Tensor | None = None
 
 
 @register(spec.TimmEncoder)
@@ -102,6 +105,9 @@ class TimmEncoder(nn.Module):
         self.channels_last = False
         self._grids: dict[tuple[int, int], tuple[int, int]] = {}
         self._gates: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}
+        self.map_source: MapSource | None = None
+        self._found_source: MapSource | None = None
+        self._channels = channels
         self.width = self._probe(channels, list(dict.fromkeys(sizes)))
         self.train()
 
@@ -119,10 +125,26 @@ class TimmEncoder(nn.Module):
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         lone = self.training and len(images) == 1
-        with running_statistics(self.body) if lone else nullcontext():
+        with running_statistics(self.body) if lone else nullcontext(), self._tracing() as kept:
             raw, gates = self._run(images)
+            if kept is not None:
+                raw = kept.end(raw)
             vector = self.body.forward_head(raw, pre_logits=True)
-        return ImageFeatures(raw, self.to_map(raw, size), self.dropout(vector), gates)
+        source = None if kept is None else kept.source
+        return ImageFeatures(raw, self.to_map(raw, size), self.dropout(vector), gates, source)
+
+    def trace(self, wanted: bool = True) -> None:
+        """Say whether `ImageFeatures.source` is wanted.
+
+        Raises:
+            InputError: This encoder has none.
+        """
+        if wanted and self._found_source is None:
+            self._found_source = MapSource(self, self._channels, next(iter(self._grids)))
+        self.map_source = self._found_source if wanted else None
+
+    def _tracing(self) -> AbstractContextManager[Kept | None]:
+        return nullcontext() if self.map_source is None else self.map_source.keeping()
 
     def to_map(self, raw: Tensor, size: tuple[int, int]) -> Tensor:
         """Return raw features, or their gradient, as a map [n, c, h, w] without prefix tokens.

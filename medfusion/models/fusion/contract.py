@@ -88,6 +88,18 @@ class Fusion(nn.Module):
     def fuse(self, feats: Mapping[str, Features], present: Tensor) -> FusionOutput:
         """Fuse features of which absent parts are zero; arguments as those of `forward`."""
 
+    def token_attention(self, aux: Mapping[str, Tensor], modality: str) -> Tensor | None:
+        """Return how much is made of each token of a modality, [B, T]; None where that is not known.
+
+        Fusions with `return_weights` know it only where that is set.
+
+        Args:
+            aux: What this fusion returned with the fused features.
+            modality: Whose tokens.
+        """
+        del aux, modality
+        return None
+
     def slots(self, feats: Mapping[str, Features], present: Tensor) -> Tensor:
         """Return h_m = W_m x_m + b_m, or the learned token e_m where absent: [B, M, slot]."""
         filled = [

@@ -83,6 +83,20 @@ class CrossAttentionFusion(Fusion):
         aux = {f"attention/{name}": torch.stack(w, dim=1) for name, w in seen.items() if w}
         return FusionOutput(self.dropout(torch.relu(self.out(torch.cat(summaries, dim=1)))), aux)
 
+    def token_attention(self, aux: Mapping[str, Tensor], modality: str) -> Tensor | None:
+        """Return the mean attention of the other modalities' queries over layers and heads, [B, T]."""
+        asking = [n for n in self.modalities if n != modality] or [modality]
+        if f"attention/{modality}" not in aux:
+            return None
+        length = {n: aux[f"attention/{n}"].shape[3] - 1 for n in self.modalities}
+        found = []
+        for name in asking:
+            others = [n for n in self.modalities if n != name] or [name]
+            start = sum(length[n] for n in others[: others.index(modality)])
+            own = aux[f"attention/{name}"][..., start : start + length[modality]]
+            found.append(own.float().mean(dim=(1, 2, 3)))
+        return torch.stack(found).mean(dim=0)
+
 
 def _summary(states: Tensor, mask: Tensor) -> Tensor:
     return states[:, 0] + masked_mean(states[:, 1:], mask)

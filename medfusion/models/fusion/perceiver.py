@@ -88,3 +88,8 @@ class PerceiverFusion(Fusion):
         mean = self.norm(latents).mean(dim=1)
         aux = {f"attention/{name}": torch.stack(w, dim=1) for name, w in seen.items() if w}
         return FusionOutput(self.dropout(torch.relu(self.out(mean))), aux)
+
+    def token_attention(self, aux: Mapping[str, Tensor], modality: str) -> Tensor | None:
+        """Return the mean attention of the latents over passes and heads, [B, T]."""
+        found = aux.get(f"attention/{modality}")
+        return None if found is None else found.float().mean(dim=(1, 2, 3))[:, 1:]

@@ -70,3 +70,7 @@ class TabAttentionFusion(MapFusion):
         places = torch.sigmoid(self.position(planes))
         shown = torch.where(mask, places.squeeze(-1), 0.0)[:, 1:]
         return places * weighed, {"channels": channels, "positions": shown}
+
+    def token_attention(self, aux: Mapping[str, Tensor], modality: str) -> Tensor | None:
+        """Return w_s of the map's positions, [B, T]."""
+        return aux.get("positions") if modality == self.map else None

@@ -90,6 +90,20 @@ class Task(ABC):
             target: Targets, [B] or [B, C].
         """
 
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return one number for each row whose activation map says where the model looks, [B].
+
+        The logit of the event or of the true class; the sum of those of labels that hold; for
+        numbers, grades and survival times what makes them larger, or the risk higher. Cells of the
+        target that are not known have no part.
+
+        Args:
+            logits: The model's output, [B, outputs].
+            target: Targets, [B] or [B, C].
+        """
+        del target
+        return logits.sum(dim=1)
+
     def keep(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return what judging needs of a batch's logits and targets, row first, on the CPU.
 

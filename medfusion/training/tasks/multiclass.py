@@ -56,6 +56,10 @@ class MulticlassTask(Task):
         losses: Tensor = self.function.of_classes(logits, target)
         return losses.mean() if weights is None else weighted_mean(losses, weights[target])
 
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the logit of the true class."""
+        return logits.gather(1, target[:, None])[:, 0]
+
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logarithm of the mean of the members' probabilities, up to a constant."""
         return ensemble.of_classes(outputs)

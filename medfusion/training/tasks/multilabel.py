@@ -57,6 +57,10 @@ class MultilabelTask(Task):
         losses: Tensor = self.function.of_labels(logits, wanted)
         return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the sum of the logits of the labels that hold."""
+        return torch.where(target > 0.5, logits, 0.0).sum(dim=1)
+
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logits of the mean of the members' probabilities."""
         return ensemble.of_labels(outputs)

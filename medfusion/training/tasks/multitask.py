@@ -151,6 +151,16 @@ class MultitaskTask(Task):
             return own.sum() * 0.0
         return part.task.loss(own[known], _as_task(wanted[known], part.task.kind))
 
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the sum of the scores of the tasks whose target a row has."""
+        total = torch.zeros_like(logits[:, 0])
+        for part in self.slices:
+            wanted = target[:, part.target]
+            known = _known(wanted, part.task.kind)
+            there = _as_task(torch.where(known[:, None], wanted, 0.0), part.task.kind)
+            total = total + torch.where(known, part.task.score(logits[:, part.logits], there), 0.0)
+        return total
+
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
         """Return what each task follows, on the rows that have it, and its own loss."""
         found: dict[str, float] = {}

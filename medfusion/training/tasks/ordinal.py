@@ -59,6 +59,12 @@ class OrdinalTask(Task):
         loss: Tensor = self.function.of_ranks(logits, target, weights)
         return loss
 
+    def score(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return what raises the grade; with an output for each class the logit of the true one."""
+        if logits.shape[1] == len(self.classes):
+            return logits.gather(1, target[:, None])[:, 0]
+        return logits.sum(dim=1)
+
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logits of the mean of the members' probabilities."""
         logits: Tensor = self.function.combine(outputs)
