@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -48,14 +49,15 @@ class Evidence:
         images: The images that were shown, by size; empty where no row showed one.
         attention: How much a fusion attends to each token of the images, [B, T]; None unless asked
             for.
-        grids: Height and width of the maps by view, in the order of the tokens; None for views with
-            instances, which have a token each.
+        grids: Height and width of class-activation maps by view, without views with instances.
+        tokens: Height and width of each view's tokens, in their order; of one with instances their
+            number.
 
     Attributes:
         shown: Which rows showed a view, bool [B] by view; views with instances are left out.
     """
 
-    __slots__ = ("attention", "grids", "images", "logits", "shown")
+    __slots__ = ("attention", "grids", "images", "logits", "shown", "tokens")
 
     def __init__(
         self,
@@ -64,10 +66,11 @@ class Evidence:
         *,
         shown: Mapping[str, Tensor],
         attention: Tensor | None = None,
-        grids: Mapping[str, tuple[int, int] | int],
+        grids: Mapping[str, tuple[int, int]],
+        tokens: Mapping[str, tuple[int, int] | int] = MappingProxyType({}),
     ) -> None:
         self.logits, self.images, self.attention = logits, tuple(images), attention
-        self.shown, self.grids = dict(shown), dict(grids)
+        self.shown, self.grids, self.tokens = dict(shown), dict(grids), dict(tokens)
 
     def activation(self, scores: Tensor, *, create_graph: bool = False) -> dict[str, Tensor]:
         """Return the Grad-CAM of each view before its negative part is cut off, float32 [B, h, w].
@@ -85,7 +88,6 @@ class Evidence:
         found = {
             name: self.logits.new_zeros(len(self.logits), *grid, dtype=torch.float32)
             for name, grid in self.grids.items()
-            if isinstance(grid, tuple)
         }
         if not self.images or not scores.requires_grad:
             return found
@@ -115,12 +117,12 @@ class Evidence:
             msg = "the fusion's attention was not kept"
             raise ValueError(msg)
         counts = [
-            grid[0] * grid[1] if isinstance(grid, tuple) else grid for grid in self.grids.values()
+            grid[0] * grid[1] if isinstance(grid, tuple) else grid for grid in self.tokens.values()
         ]
         parts = torch.split(self.attention.float(), counts, dim=1)
         return {
             name: part.reshape(len(part), *grid)
-            for (name, grid), part in zip(self.grids.items(), parts, strict=True)
+            for (name, grid), part in zip(self.tokens.items(), parts, strict=True)
             if isinstance(grid, tuple)
         }
 
@@ -140,7 +142,7 @@ def class_activation(
         score: From logits [B, outputs] to one number for each row [B], such as the logit of a class.
 
     Returns:
-        Maps by view, float32 [B, h, w] of the size of the encoder's map, zero in rows without it.
+        Maps by view, float32 [B, h, w] with the positions of `MapSource`, zero in rows without it.
 
     Example:
         >>> from pathlib import Path
@@ -162,7 +164,7 @@ def class_activation(
         ...     lambda logits: logits[:, 1],
         ... )
         >>> maps["photo"].shape
-        torch.Size([4, 2, 2])
+        torch.Size([4, 8, 8])
     """
     modes = [(module, module.training) for module in model.modules()]
     kept = model.keeps

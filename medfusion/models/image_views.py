@@ -125,8 +125,17 @@ class ImageViews:
         aux |= {f"views/{name}": value for name, value in whole.aux.items()}
         return Seen(features, aux | _side_by_side(gates), maps)
 
-    def grids(self, instances: Mapping[str, Tensor]) -> dict[str, tuple[int, int] | int]:
-        """Return height and width of each view's map, of one with instances their number."""
+    def map_grids(self) -> dict[str, tuple[int, int]]:
+        """Return height and width of the class-activation maps of each view of single images."""
+        found = self.encoder.map_source.grids
+        return {
+            name: found[size]
+            for name, size in self.sizes.items()
+            if name not in self.instance_views
+        }
+
+    def token_grids(self, instances: Mapping[str, Tensor]) -> dict[str, tuple[int, int] | int]:
+        """Return height and width of each view's tokens, of one with instances their number."""
         return {
             name: instances[name].shape[1]
             if name in self.instance_views

@@ -334,17 +334,14 @@ class MultimodalModel(nn.Module):
         instances: Mapping[str, Tensor],
         aux: Mapping[str, Tensor],
     ) -> Evidence:
-        grids = self._see.grids(instances)
+        grids = self._see.map_grids()
         return Evidence(
             logits,
             traced,
-            shown={
-                name: shown[:, v]
-                for v, name in enumerate(self.views)
-                if isinstance(grids[name], tuple)
-            },
+            shown={name: shown[:, v] for v, name in enumerate(self.views) if name in grids},
             attention=self.fusion.token_attention(aux, "image") if self.keeps[1] else None,
             grids=grids,
+            tokens=self._see.token_grids(instances),
         )
 
     def keep_evidence(self, wanted: bool = True, attention: bool = False) -> None:

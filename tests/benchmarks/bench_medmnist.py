@@ -52,7 +52,7 @@ name: breastmnist
 model:
   image: {{kind: timm, name: resnet18}}
 training:
-  epochs: 24
+  epochs: 80
   batch_size: 32
   optimizer: {{kind: adamw, lr: 0.0005, weight_decay: 0.05}}
 evaluation: {{bootstrap: 500}}

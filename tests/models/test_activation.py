@@ -10,6 +10,7 @@ from medfusion import registry, spec
 from medfusion.errors import InputError
 from medfusion.models import MultimodalModel
 from medfusion.models.activation import class_activation
+from medfusion.models.backbones import TimmEncoder
 from medfusion.spec.supervision import ATTENDING
 
 SIZE = 64
@@ -105,7 +106,7 @@ def tokens(prefix, side):
 @pytest.mark.parametrize(
     ("encoder", "module", "arrange"),
     [
-        ("test_resnet", lambda body: body.layer4, lambda x: x),
+        ("test_resnet", lambda body: body.layer2, lambda x: x),
         ("test_vit2", lambda body: body.blocks[-1], tokens(1, 4)),
         ("test_vit", lambda body: body.blocks[-2], tokens(1, 4)),
         ("swin", lambda body: body.norm, lambda x: x.permute(0, 3, 1, 2)),
@@ -140,7 +141,7 @@ def check(model, *, everything=True):
     model.keep_evidence()
     evidence = model(**inputs).evidence
     maps = evidence.activation(evidence.logits[:, 0], create_graph=True)
-    assert maps["front"].shape == (4, *model.image.grid((SIZE, SIZE)))
+    assert maps["front"].shape == (4, *model.image.map_source.grids[SIZE, SIZE])
     for name, places in (("front", [2, 3]), ("side", [1, 2, 3])):
         there = maps[name].abs().amax(dim=(1, 2)) > 0
         assert not there[[row for row in range(4) if row not in places]].any()
@@ -155,6 +156,20 @@ def check(model, *, everything=True):
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_maps_of_every_kind_of_encoder_can_be_learnt_from(encoder):
     check(make(encoder))
+
+
+@pytest.mark.parametrize("side", [32, 64, 224])
+@pytest.mark.parametrize(
+    "name", ["test_resnet", "test_convnext", "test_maxvit", "swin_tiny_patch4_window7_224"]
+)
+def test_a_map_is_taken_where_it_is_fine_enough(name, side):
+    size = (side, side)
+    image = TimmEncoder(spec.TimmEncoder(name=name), channels=1, sizes=[size], folder=Path())
+    image.trace()
+    height, width = image.map_source.grids[size]
+    assert 7 <= height == width <= side / 4
+    assert (image.map_source.name == "") == (image.grid(size)[0] >= 7)
+    assert image.map_source.name or image.grid(size) == (height, width)
 
 
 @pytest.mark.parametrize("encoder", ["test_resnet", "test_vit"])
@@ -242,7 +257,7 @@ def test_without_images_there_are_no_maps():
     model.keep_evidence()
     evidence = model(**inputs).evidence
     maps = evidence.activation(evidence.logits[:, 0], create_graph=True)
-    assert all(found.shape == (4, 2, 2) and not found.any() for found in maps.values())
+    assert all(found.shape == (4, 8, 8) and not found.any() for found in maps.values())
 
 
 def test_an_encoder_whose_answer_comes_from_no_map_is_refused(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from medfusion.errors import InputError
+
+LEAST = 7
+"""Positions along the shorter side that a map should have, as the usual one of a ResNet at 224 pixels."""
 
 _SEED = 20
 _TRIED = 48
@@ -25,17 +28,20 @@ def twice_differentiable() -> AbstractContextManager[None]:
 class MapSource:
     """The last features by position that all of an encoder's answer passes through.
 
-    As a rule these are its last ones. A transformer that answers from its class token alone reads
-    the patches for the last time inside its last block, and the gradient is zero behind it: there
-    the source is what that block is given. It is found by running the encoder on one image.
+    As a rule these are its last ones. There are two exceptions. A transformer that answers from its
+    class token alone reads the patches for the last time inside its last block, and the gradient is
+    zero behind it: there the source is what that block is given. And where the last map has fewer
+    than `LEAST` positions along a side, as that of a ResNet at 64 pixels, it is the last one that
+    has as many, if there is any. Both are found by running the encoder on one image.
 
     Args:
         encoder: A `TimmEncoder`.
         channels: Channels of the images.
-        size: Height and width of the images in pixels.
+        sizes: Height and width in pixels of the images that it will see.
 
     Attributes:
         name: The module of the body whose output it is; empty for the encoder's last features.
+        grids: Height and width of the map by size of the image.
 
     Raises:
         InputError: There is no such place in this encoder.
@@ -44,35 +50,41 @@ class MapSource:
         >>> from pathlib import Path
         >>> from medfusion import spec
         >>> from medfusion.models.backbones import TimmEncoder
-        >>> def source(name):
+        >>> def source(name, side):
         ...     encoder = TimmEncoder(
-        ...         spec.TimmEncoder(name=name), channels=1, sizes=[(64, 64)], folder=Path()
+        ...         spec.TimmEncoder(name=name), channels=1, sizes=[(side, side)], folder=Path()
         ...     )
-        ...     return MapSource(encoder, 1, (64, 64)).name
-        >>> source("test_resnet"), source("test_vit")
-        ('', 'blocks.4')
+        ...     found = MapSource(encoder, 1, [(side, side)])
+        ...     return found.name, found.grids[side, side]
+        >>> source("test_resnet", 224), source("test_resnet", 64), source("test_vit", 64)
+        (('', (7, 7)), ('layer2', (8, 8)), ('blocks.4', (4, 4)))
     """
 
-    def __init__(self, encoder: Any, channels: int, size: tuple[int, int]) -> None:
-        body = encoder.body
-        device = next(body.parameters()).device
-        draw = torch.Generator().manual_seed(_SEED)
-        images = torch.randn(1, channels, *size, generator=draw).to(device).requires_grad_()
+    def __init__(self, encoder: Any, channels: int, sizes: Sequence[tuple[int, int]]) -> None:
         was = [(module, module.training) for module in encoder.modules()]
         encoder.eval()
         try:
             with torch.enable_grad(), twice_differentiable():
-                self.name = _find(body, images, lambda raw: encoder.to_map(raw, size))
+                self.name = _find(encoder, channels, min(sizes, key=min))
+            if self.name is None:
+                msg = (
+                    f"image encoder {encoder.name!r} has no feature map that its answer comes "
+                    "from, which class-activation maps need: choose another encoder"
+                )
+                raise InputError(msg)
+            self._module = encoder.body.get_submodule(self.name) if self.name else None
+            self.grids = {size: self._grid(encoder, channels, size) for size in sizes}
         finally:
             for module, mode in was:
                 module.training = mode
-        if self.name is None:
-            msg = (
-                f"image encoder {encoder.name!r} has no feature map that its answer comes from, "
-                "which class-activation maps need: choose another encoder"
-            )
-            raise InputError(msg)
-        self._module = body.get_submodule(self.name) if self.name else None
+
+    @torch.no_grad()
+    def _grid(self, encoder: Any, channels: int, size: tuple[int, int]) -> tuple[int, int]:
+        device = next(encoder.body.parameters()).device
+        with self.keeping() as kept:
+            kept.end(encoder.body.forward_features(torch.zeros(1, channels, *size, device=device)))
+        height, width = encoder.to_map(kept.source, size).shape[2:]
+        return height, width
 
     @contextmanager
     def keeping(self) -> Iterator[Kept]:
@@ -114,35 +126,52 @@ class Kept:
         return self.take(raw) if self._last else raw
 
 
-def _find(body: Any, images: Tensor, to_map: Callable[[Tensor], Tensor]) -> str | None:
+def _find(encoder: Any, channels: int, size: tuple[int, int]) -> str | None:
     """Return the name of the source, "" for the last features, None where there is none."""
+    body = encoder.body
+    device = next(body.parameters()).device
+    draw = torch.Generator().manual_seed(_SEED)
+    images = torch.randn(1, channels, *size, generator=draw).to(device).requires_grad_()
     found: list[tuple[str, Tensor]] = []
 
     def record(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: found.append((name, output))
+
+    def to_map(features: Tensor) -> Tensor:
+        there: Tensor = encoder.to_map(features, size)
+        return there
 
     with ExitStack() as stack:
         for name, module in body.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(record(name)).remove)
         raw = body.forward_features(images)
-        found = list(found)
+        found = [(name, output) for name, output in found if isinstance(output, Tensor)]
     answer = body.forward_head(raw, pre_logits=True)
-    weights = torch.randn(answer.shape, generator=torch.Generator().manual_seed(_SEED)).to(answer)
-    if _reads(answer, weights, [raw], to_map)[0]:
-        return ""
-    alike = [
-        (name, output)
-        for name, output in found
-        if isinstance(output, Tensor)
-        and output.ndim == raw.ndim == 3
-        and output.shape[1] in (raw.shape[1], to_map(raw).shape[2:].numel())
-        and output.shape[2] == raw.shape[2]
-    ]
-    read = _reads(answer, weights, [output for _, output in alike], to_map)
-    names = [name for (name, _), there in zip(alike, read, strict=True) if there]
-    last = reversed(names[-_TRIED:])
-    return next((n for n in last if _is_passed_by_all(body, images, n, weights)), None)
+    weights = torch.randn(answer.shape, generator=draw).to(answer)
+    last = "" if _reads(answer, weights, [raw], to_map)[0] else None
+    if raw.ndim == 4 and min(encoder.grid(size)) < LEAST:
+        others = [(n, out) for n, out in found if out.ndim == 4 and _is_fine(to_map(out), size)]
+    elif last is None:
+        shapes = (raw.shape[1], to_map(raw).shape[2:].numel())
+        others = [
+            (n, out)
+            for n, out in found
+            if out.ndim == raw.ndim == 3 and out.shape[1] in shapes and out.shape[2] == raw.shape[2]
+        ]
+    else:
+        return last
+    read = _reads(answer, weights, [output for _, output in others], to_map)
+    names = [name for (name, _), there in zip(others, read, strict=True) if there]
+    nearest = reversed(names[-_TRIED:])
+    return next((n for n in nearest if _is_passed_by_all(body, images, n, weights)), last)
+
+
+def _is_fine(features: Tensor, size: tuple[int, int]) -> bool:
+    """Return whether features [1, c, h, w] are a map of an image, and fine enough to point."""
+    height, width = features.shape[2:]
+    alike = abs(height * size[1] - width * size[0]) < max(size)
+    return alike and LEAST <= min(height, width) < min(size)
 
 
 def _reads(

@@ -140,7 +140,7 @@ class TimmEncoder(nn.Module):
             InputError: This encoder has none.
         """
         if wanted and self._found_source is None:
-            self._found_source = MapSource(self, self._channels, next(iter(self._grids)))
+            self._found_source = MapSource(self, self._channels, list(self._grids))
         self.map_source = self._found_source if wanted else None
 
     def _tracing(self) -> AbstractContextManager[Kept | None]:

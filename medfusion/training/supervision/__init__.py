@@ -40,8 +40,8 @@ def supervision_terms(experiment: Experiment, model: Any, task: Task) -> list[Su
     model.keep_evidence(attention=attention)
     if experiment.training.gradient_checkpointing and model.image.map_source.name:
         msg = (
-            f"training.supervision: the maps of {model.image.name} are differentiated through its "
-            "last block, which training.gradient_checkpointing does not keep: set it to false"
+            f"training.supervision: the maps of {model.image.name} are taken inside it, which "
+            "training.gradient_checkpointing does not keep: set it to false"
         )
         raise InputError(msg)
     terms: list[SupervisionTerm] = []
@@ -63,7 +63,7 @@ def _require_positions(encoder: Any, experiment: Experiment, views: tuple[str, .
     """Refuse maps of a single position: there is nowhere else to look."""
     for view in views:
         size = experiment.data.images[view].size
-        if encoder.positions(size) == 1:
+        if encoder.map_source.grids[size] == (1, 1):
             msg = (
                 f"training.supervision: {encoder.name} makes a map of a single position of {view} "
                 f"({size[0]} x {size[1]} pixels): enlarge data.images.{view}.size, or choose an "

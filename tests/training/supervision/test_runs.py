@@ -71,6 +71,7 @@ def test_gradient_checkpointing_works_or_is_refused(supervised, name, tmp_path):
 
 
 def test_a_map_of_one_position_is_refused(supervised, tmp_path):
-    run = RunFolder.create(override.apply(supervised, ["model.image.name=test_resnet"]), tmp_path)
-    with pytest.raises(InputError, match=r"a single position of image \(32 x 32 pixels\)"):
+    asked = override.apply(supervised, ["data.images.image.size=[16, 16]"])
+    run = RunFolder.create(asked, tmp_path)
+    with pytest.raises(InputError, match=r"a single position of image \(16 x 16 pixels\)"):
         execute(run.path)
