@@ -294,11 +294,6 @@ class Experiment(Spec):
                 "(write `numeric: []` if that is meant)"
             )
             raise ValueError(msg)
-        several = any(view.instances is not None for view in self.data.images.values())
-        default = type(self.model).model_fields["instances"].default
-        if self.model.instances != default and self.data.images and not several:
-            msg = "model.instances is unused: no view of data.images has instances"
-            raise ValueError(msg)
         slip = (not self.data.images and "images" not in said) or (
             not columns and not said & {"numeric", "categorical"}
         )
