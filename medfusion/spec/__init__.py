@@ -23,6 +23,7 @@ from medfusion.spec.data import GroupedSplit as GroupedSplit
 from medfusion.spec.data import Slices as Slices
 from medfusion.spec.data import StratifiedGroupedSplit as StratifiedGroupedSplit
 from medfusion.spec.data import View as View
+from medfusion.spec.draft import Draft as Draft
 from medfusion.spec.evaluation import Evaluation as Evaluation
 from medfusion.spec.evaluation import FixedThreshold as FixedThreshold
 from medfusion.spec.evaluation import SensitivityThreshold as SensitivityThreshold

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from medfusion.errors import nearest
 
 Path = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """What is wrong at one place of a document.
+
+    Attributes:
+        path: The place; empty where it is the document as a whole.
+        sentence: What is wrong and what to do.
+        own: Whether the sentence is about this very place. Checks across parts name the place in
+            the sentence itself.
+    """
+
+    path: Path
+    sentence: str
+    own: bool
+
+
+def find(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Return all problems that pydantic found in a document, each with its place.
+
+    Args:
+        error: What pydantic found.
+        model: The model that was checked.
+    """
+    items = [(item, _document_path(item["loc"], model)) for item in error.errors(include_url=False)]
+    return [
+        Problem(path or _named_path(item, model), _sentence(item, path, model), bool(path))
+        for item, path in items
+        if not _other_branch(item, path, items)
+    ]
 
 
 def describe(
@@ -25,15 +55,11 @@ def describe(
         lines: Line of each path, where the document came from text.
     """
     found = []
-    items = [(item, _document_path(item["loc"], model)) for item in error.errors(include_url=False)]
-    for item, path in items:
-        if _other_branch(item, path, items):
-            continue
-        line = _line(path or _named_path(item), lines)
+    for path, sentence, own in find(error, model):
+        line = _line(path, lines)
         where = f"{source}, line {line}" if line else source
-        dotted = ".".join(str(part) for part in path)
-        label = f"{dotted}: " if dotted else ""
-        found.append((line or 0, f"{where}: {label}{_sentence(item, path, model)}"))
+        label = f"{'.'.join(map(str, path))}: " if own and path else ""
+        found.append((line or 0, f"{where}: {label}{sentence}"))
     return "\n".join(text for _, text in sorted(found, key=lambda pair: pair[0]))
 
 
@@ -45,9 +71,16 @@ def unknown_monitor(monitor: str, known: Iterable[str]) -> str:
     return f"training.early_stopping.monitor {monitor!r} is not worked out for this target; {hint}Known: {', '.join(names)}"
 
 
-def _named_path(item: Mapping[str, Any]) -> Path:
+def _named_path(item: Mapping[str, Any], model: type[BaseModel]) -> Path:
     # Checks across parts belong to no single field; their message starts with the path meant.
-    return tuple(str(item.get("ctx", {}).get("error", "")).split(" ", 1)[0].rstrip(":").split("."))
+    said = str(item.get("ctx", {}).get("error", "")).split(" ", 1)[0].rstrip(":")
+    path: list[str | int] = []
+    for part in said.split("."):
+        place = int(part) if part.isdecimal() else part
+        if not _annotation((*path, place), model):
+            break
+        path.append(place)
+    return tuple(path)
 
 
 def _line(path: Path, lines: Mapping[Path, int]) -> int | None:
@@ -62,7 +95,7 @@ def _document_path(loc: Path, model: type[BaseModel]) -> Path:
     current: Any = model
     for part in loc:
         members = _models(current)
-        tags = {_tag(member): member for member in members}
+        tags = {tag_of(member): member for member in members}
         if len(members) > 1 and part in tags:
             current = tags[part]
             continue
@@ -116,25 +149,25 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
-def _tag(model: type[BaseModel]) -> Any:
+def tag_of(model: type[BaseModel]) -> Any:
+    """Return the kind of a model, None where it has none."""
     field = model.model_fields.get("kind")
     return field.default if field is not None else None
 
 
-def _at(path: Path, model: type[BaseModel]) -> list[type[BaseModel]]:
+def models_at(path: Path, model: type[BaseModel]) -> list[type[BaseModel]]:
     """Return the models that may stand at a path of the document."""
+    return _models(_annotation(path, model))
+
+
+def _annotation(path: Path, model: type[BaseModel]) -> Any:
+    """Return what may stand at a path of the document, None where nothing may."""
     current: Any = model
     for part in path:
-        members = _models(current)
-        found = None
-        for member in members:
-            if isinstance(part, str) and part in member.model_fields:
-                found = member.model_fields[part].annotation
-                break
-        current = found if members else _child([], part, current)
+        current = _child(_models(current), part, current)
         if current is None:
-            return []
-    return _models(current)
+            return None
+    return current
 
 
 def _sentence(item: Mapping[str, Any], path: Path, model: type[BaseModel]) -> str:
@@ -151,7 +184,7 @@ def _sentence(item: Mapping[str, Any], path: Path, model: type[BaseModel]) -> st
         hint = f"did you mean {near!r}? " if near else ""
         return f"unknown {_noun(path, kind)} {given!r}; {hint}Known: {', '.join(known)}"
     if kind == "union_tag_not_found":
-        tags = ", ".join(str(_tag(member)) for member in _at(path, model))
+        tags = ", ".join(str(tag_of(member)) for member in models_at(path, model))
         return f"needs a `kind`. Known: {tags}"
     if kind == "value_error":
         return str(context.get("error", item["msg"]))
@@ -163,8 +196,8 @@ def _noun(path: Path, kind: str) -> str:
 
 
 def _owner_fields(loc: Path, path: Path, model: type[BaseModel]) -> list[str]:
-    owners = _at(path[:-1], model)
-    tagged = [owner for owner in owners if _tag(owner) is not None and _tag(owner) in loc]
+    owners = models_at(path[:-1], model)
+    tagged = [owner for owner in owners if tag_of(owner) is not None and tag_of(owner) in loc]
     return sorted({name for owner in (tagged or owners) for name in owner.model_fields})
 
 
