@@ -1,0 +1,94 @@
+"""Questions of a page are answered by name; what is wrong is an answer too, and nothing breaks."""
+
+import pytest
+
+from medfusion.errors import InputError
+from medfusion.widgets import assets
+from medfusion.widgets.panel import Panel, answers
+
+
+@pytest.fixture
+def panel(monkeypatch):
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+
+    class Counter(Panel):
+        def __init__(self, start=0, **arguments):
+            super().__init__("counter", ["start"], **arguments)
+            self.publish(count=start, name="first")
+
+        @answers
+        def add(self, number):
+            if not isinstance(number, int):
+                msg = "a whole number is needed"
+                raise InputError(msg)
+            self.publish(count=self.state["count"] + number)
+            return {"count": self.state["count"]}
+
+        @answers
+        def points(self):
+            return {"shape": [2]}, [b"\0" * 8]
+
+        @answers
+        def silent(self):
+            return None
+
+        @answers
+        def broken(self):
+            return 1 / 0
+
+        def secret(self):
+            raise AssertionError
+
+    return Counter
+
+
+def ask(panel, name, **values):
+    reply, buffers = panel.answer({"kind": "ask", "id": "1", "name": name, "values": values})
+    assert reply["kind"] == "answer"
+    assert reply["id"] == "1"
+    return reply.get("values"), reply.get("error"), list(buffers)
+
+
+def test_answers_by_name_and_the_state_follows(panel):
+    made = panel(start=3)
+    assert ask(made, "add", number=4) == ({"count": 7}, None, [])
+    assert made.state == {"count": 7, "name": "first"}
+    assert ask(made, "points") == ({"shape": [2]}, None, [b"\0" * 8])
+    assert ask(made, "silent") == ({}, None, [])
+
+
+def test_what_was_wrong_is_told_and_a_fault_is_no_silence(panel):
+    made = panel()
+    _, error, _ = ask(made, "add", number="x")
+    assert error == {"type": "InputError", "message": "a whole number is needed"}
+    _, error, _ = ask(made, "broken")
+    assert error["type"] == "fault"
+    assert "ZeroDivisionError" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"kind": "ask", "id": "1", "name": "secret"},
+        {"kind": "ask", "id": "1", "name": "__init__"},
+        {"kind": "ask", "id": "1", "name": None},
+        {"kind": "ask", "id": "1", "name": ["add"]},
+        {"kind": "ask", "id": "1"},
+        {"kind": "ask", "id": "1", "name": "add", "values": {}},
+        {"kind": "ask", "id": "1", "name": "add", "values": {"number": 1, "self": 2}},
+        {"kind": "ask", "id": "1", "name": "add", "values": [1]},
+    ],
+)
+def test_what_nobody_answers_is_refused(panel, message):
+    reply, _ = panel().answer(message)
+    assert reply["error"]["type"] == "InputError"
+
+
+@pytest.mark.parametrize("message", [None, 3, "ask", [], {}, {"kind": "open"}])
+def test_other_messages_are_left_alone(panel, message):
+    assert panel().answer(message) is None
+
+
+def test_misspelt_arguments_are_refused(panel):
+    with pytest.raises(TypeError, match="did you mean 'start'"):
+        panel(strat=1)
