@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["run_panel"];
+const PANELS = ["builder", "run_panel"];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
 
 const here = import.meta.dirname;
@@ -26,6 +26,7 @@ for (const panel of PANELS) {
   });
   await build({
     entryPoints: [join(here, `${panel}.css`)],
+    bundle: true,
     minify: true,
     charset: "utf8",
     outdir: widgets,

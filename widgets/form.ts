@@ -104,7 +104,7 @@ class Row implements Control {
     if (field.required) name.append(make("span", { class: "mf-required", "aria-hidden": "true" }, "*"));
     this.node = make(
       "div",
-      { class: `mf-row mf-${field.shape.is}`, "data-path": path.join(".") },
+      { class: `mf-row mf-of-${field.shape.is}`, "data-path": path.join(".") },
       name,
       this.control.node,
       help,

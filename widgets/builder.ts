@@ -1,0 +1,231 @@
+// The no-code door: the browser side of medfusion/widgets/builder.py.
+
+import { Connection, Refusal } from "./connection";
+import { make, setText } from "./dom";
+import { Form, type FormHost, type Path } from "./form";
+import { t, word, type Key } from "./messages";
+import type { Model } from "./model";
+import { isRecord, SchemaReader, type Field, type Schema } from "./schema";
+import { Tabs } from "./tabs";
+
+interface State {
+  document: Record<string, unknown>;
+  problems: { path: (string | number)[]; sentence: string }[];
+  yaml: string;
+  code: string;
+  steps: [number, number];
+  name: string;
+  file: string | null;
+  folder: string;
+}
+
+const PAGES = ["data", "model", "training", "evaluation"] as const;
+
+/** Fields that are shown at once; the others are folded away. */
+const USUAL: Record<(typeof PAGES)[number], string[]> = {
+  data: ["table", "id", "group", "images", "numeric", "categorical", "target", "split"],
+  model: ["image", "table", "views", "fusion", "modality_dropout"],
+  training: ["epochs", "batch_size", "optimizer", "schedule", "early_stopping", "loss", "device"],
+  evaluation: ["threshold", "bootstrap"],
+};
+
+class Builder implements FormHost {
+  private readonly connection: Connection;
+  private readonly title = make("h3");
+  private readonly undo = button("undo", () => this.ask("undo"));
+  private readonly redo = button("redo", () => this.ask("redo"));
+  private readonly save = button("save", () => this.store());
+  private readonly notice = make("div", { class: "mf-notice", "aria-live": "polite" });
+  private readonly pages = make("div", { class: "mf-pages" });
+  private readonly yaml = make("pre", { class: "mf-code", tabindex: "0", "aria-label": "YAML" });
+  private readonly python = make("pre", { class: "mf-code", tabindex: "0", "aria-label": "Python" });
+  private readonly wrong = make("div", { class: "mf-problems" });
+  private readonly titles = new Map<string, HTMLElement>();
+  private readonly forms: Form[] = [];
+  private readonly panel: HTMLElement;
+  private state: State;
+
+  constructor(
+    private readonly model: Model,
+    node: HTMLElement,
+  ) {
+    this.state = model.get("state") as State;
+    this.connection = new Connection(model, (waits) => {
+      setText(this.notice, waits ? t("busy") : "");
+    });
+    const code = new Tabs("YAML, Python", () => undefined);
+    code.add("YAML", make("div", {}, copier(() => this.state.yaml), this.yaml));
+    code.add("Python", make("div", {}, copier(() => this.state.code), this.python));
+    this.panel = make(
+      "section",
+      { class: "mf-panel mf-builder" },
+      make(
+        "header",
+        {},
+        this.title,
+        make("div", { class: "mf-controls", role: "group" }, this.undo, this.redo, this.save),
+      ),
+      this.notice,
+      make("div", { class: "mf-columns" }, this.pages, make("aside", {}, code.node)),
+    );
+    this.panel.addEventListener("keydown", (event) => this.key(event));
+    node.append(this.panel);
+    model.on("change:state", this.changed);
+    this.write();
+    void this.build();
+  }
+
+  close(): void {
+    this.model.off("change:state", this.changed);
+    this.connection.close();
+  }
+
+  // What the forms need ---------------------------------------------------------------------------
+
+  said(path: Path): unknown {
+    let here: unknown = this.state.document;
+    for (const part of path) {
+      here = isRecord(here) || Array.isArray(here) ? (here as Record<string, unknown>)[part] : undefined;
+    }
+    return here;
+  }
+
+  problems(path: Path): string[] {
+    const place = path.join("\n");
+    return this.state.problems
+      .filter((one) => one.path.join("\n") === place)
+      .map((one) => one.sentence);
+  }
+
+  set(path: Path, value: unknown, merge: boolean): void {
+    this.ask("set", { path, value, merge });
+  }
+
+  remove(path: Path): void {
+    this.ask("remove", { path });
+  }
+
+  choose(path: Path, kind: string): void {
+    this.ask("choose", { path, kind });
+  }
+
+  rename(path: Path, name: string): void {
+    this.ask("rename", { path, name });
+  }
+
+  word(key: string): string {
+    return word(key);
+  }
+
+  label(path: Path): string {
+    const words = String(path.at(-1)).replaceAll("_", " ");
+    return words.charAt(0).toUpperCase() + words.slice(1);
+  }
+
+  help(_path: Path, field: Field): string {
+    return field.help;
+  }
+
+  // The page ----------------------------------------------------------------------------------------
+
+  private readonly changed = () => {
+    this.state = this.model.get("state") as State;
+    this.write();
+    for (const form of this.forms) form.update();
+  };
+
+  private async build(): Promise<void> {
+    const { values } = await this.connection.ask("schema");
+    const reader = new SchemaReader(values["schema"] as Schema);
+    const tabs = new Tabs(t("review"), () => undefined);
+    for (const page of PAGES) {
+      const form = new Form(this, reader.at([page], this.state.document)!, [page], USUAL[page]);
+      this.forms.push(form);
+      this.titles.set(page, tabs.add(t(page), form.node));
+    }
+    const whole = new Form(this, topOf(reader.document()), []);
+    this.forms.push(whole);
+    this.titles.set("", tabs.add(t("review"), make("div", {}, whole.node, this.wrong)));
+    this.pages.replaceChildren(tabs.node);
+    this.write();
+  }
+
+  private write(): void {
+    const { state } = this;
+    setText(this.title, state.file ?? state.name);
+    this.title.title = state.folder;
+    this.undo.disabled = state.steps[0] === 0;
+    this.redo.disabled = state.steps[1] === 0;
+    setText(this.yaml, state.yaml);
+    setText(this.python, state.code === "" ? t("code_waits") : state.code);
+    for (const [page, title] of this.titles) {
+      const count = state.problems.filter((one) => page === "" || one.path[0] === page).length;
+      const name = page === "" ? t("review") : t(page as Key);
+      setText(title, count > 0 ? `${name} (${count})` : name);
+      title.classList.toggle("mf-warn", count > 0);
+    }
+    const lines = state.problems.map((one) =>
+      make("li", {}, make("code", {}, one.path.join(".")), ` ${one.sentence}`),
+    );
+    this.wrong.replaceChildren(
+      lines.length === 0
+        ? make("p", { class: "mf-empty" }, t("nothing_wrong"))
+        : make("ul", {}, ...lines),
+    );
+  }
+
+  private ask(name: string, values: Record<string, unknown> = {}): void {
+    this.connection.ask(name, values).then(
+      () => setText(this.notice, ""),
+      (refusal: unknown) => setText(this.notice, refusal instanceof Refusal ? refusal.message : String(refusal)),
+    );
+  }
+
+  private store(): void {
+    const path = this.state.file === null ? `${this.state.name}.yaml` : null;
+    this.connection.ask("save", { path }).then(
+      ({ values }) => setText(this.notice, t("saved", { path: String(values["path"]) })),
+      (refusal: unknown) => setText(this.notice, String((refusal as Error).message)),
+    );
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+    event.preventDefault();
+    event.stopPropagation(); // the notebook's own undo stays out of it
+    this.ask(event.shiftKey ? "redo" : "undo");
+  }
+}
+
+/** The fields of the experiment itself: its name, its seed. */
+function topOf(document: Field): Field {
+  if (document.shape.is !== "group") return document;
+  const fields = new Map(
+    [...document.shape.fields].filter(([name]) => name === "name" || name === "seed"),
+  );
+  return { ...document, shape: { ...document.shape, fields } };
+}
+
+function button(key: Key, act: () => void): HTMLButtonElement {
+  const made = make("button", { type: "button", class: "mf-button" }, t(key));
+  made.addEventListener("click", act);
+  return made;
+}
+
+function copier(text: () => string): HTMLButtonElement {
+  const made = button("copy", () => {
+    void navigator.clipboard.writeText(text()).then(() => {
+      setText(made, t("copied"));
+      setTimeout(() => setText(made, t("copy")), 1500);
+    });
+  });
+  made.classList.add("mf-copy");
+  return made;
+}
+
+export default {
+  render({ model, el }: { model: Model; el: HTMLElement }) {
+    const builder = new Builder(model, el);
+    return () => builder.close();
+  },
+};
