@@ -19,13 +19,23 @@ if TYPE_CHECKING:
     from medfusion.magics import load_ipython_extension as load_ipython_extension
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
+    from medfusion.widgets.builder import Builder as Builder
 
-__all__ = ["Comparison", "Experiment", "Run", "__version__", "compare_modalities", "train"]
+__all__ = [
+    "Builder",
+    "Comparison",
+    "Experiment",
+    "Run",
+    "__version__",
+    "compare_modalities",
+    "train",
+]
 __version__ = "0.1.0"
 
 # Public names come from their modules when they are asked for (PEP 562): importing MedFusion is
 # instant, and nobody waits for torch who does not train.
 _HOMES = {
+    "Builder": "medfusion.widgets.builder",
     "Comparison": "medfusion.api",
     "Experiment": "medfusion.spec",
     "Run": "medfusion.api",

@@ -276,6 +276,13 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("--out", default="demo", metavar="DIR", help="folder to work in (demo)")
     add_json(sub)
 
+    sub = add(
+        "build",
+        "build an experiment by forms, in a notebook: %%medfusion build",
+        "build skin.yaml",
+    )
+    sub.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="where to start")
+
     sub = add("lab", "start JupyterLab with the quickstart", "lab")
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
     sub.add_argument("--port", type=int, default=8888)

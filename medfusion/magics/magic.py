@@ -30,6 +30,7 @@ class MedFusionMagics(Magics):
         panel and give the run:
 
             %medfusion
+            %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3
             run = %medfusion train skin.yaml
@@ -82,6 +83,10 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
+    if verb == "build" and not _asks_help(words):
+        from medfusion.widgets.builder import Builder
+
+        return Builder(parser().parse_args(words).experiment)
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:

@@ -175,3 +175,18 @@ def test_data_inspect_shows_a_picture(shell):
 @pytest.fixture
 def write_png(tmp_path):
     (tmp_path / "grey.png").write_bytes(png.encode(np.zeros((8, 9), np.uint8)))
+
+
+def test_build_opens_the_forms_and_a_terminal_says_where_they_are(shell, tmp_path, monkeypatch):
+    from medfusion.commands import execute
+    from medfusion.errors import InputError
+    from medfusion.widgets import assets
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    monkeypatch.chdir(tmp_path)
+    found = shell.run_line_magic("medfusion", "build")
+    assert type(found).__name__ == "Builder"
+    with pytest.raises(InputError, match="there is no such file"):
+        shell.run_line_magic("medfusion", "build none.yaml")
+    with pytest.raises(InputError, match=r"medfusion lab.*%medfusion build skin.yaml"):
+        execute(["build", "skin.yaml"])
