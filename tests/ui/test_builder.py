@@ -1,0 +1,109 @@
+"""The builder in a real JupyterLab: an experiment by clicks alone, and what is shown is what it is."""
+
+import statistics
+import subprocess
+import sys
+
+from medfusion import Experiment
+
+SHOW = "import medfusion as mf\nbuilder = mf.Builder(name={name!r})\nbuilder"
+CLASH = "window.hacked = 1"
+HOSTILE = f'<img src=x onerror="{CLASH}"><script>{CLASH}</script>${{{CLASH}}}'
+REACTION = """async ([path, text]) => {
+  const input = document.querySelector(`[data-path="${path}"] input`);
+  const yaml = document.querySelector('.mf-builder [aria-label="YAML"]');
+  const start = performance.now();
+  input.value = text;
+  input.dispatchEvent(new Event('input', {bubbles: true}));
+  while (!yaml.textContent.includes(text)) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+
+
+def field(lab, path):
+    return lab.page.locator(f'[data-path="{path}"]').first.locator("input, select").first
+
+
+def say(lab, path, text):
+    field(lab, path).fill(text)
+
+
+def opened(lab, name):
+    lab.open(f"{name}.ipynb", SHOW.format(name=name))
+    lab.run_all()
+    lab.page.locator(".mf-builder .mf-row").first.wait_for()
+
+
+def test_an_experiment_by_clicks_alone_and_a_day_later(lab):
+    opened(lab, "clicks")
+    say(lab, "data.table", "skin.csv")
+    say(lab, "data.id", "image_id")
+    say(lab, "data.group", "lesion_id")
+    say(lab, "data.numeric", "age, bmi")
+    field(lab, "data.target").select_option("binary")
+    say(lab, "data.target.column", "malignant")
+    field(lab, "data.split").select_option("stratified-grouped")
+    lab.page.locator('[data-path="data.images"] > .mf-several > button').click()
+    say(lab, "data.images.image.column", "image_path")
+    lab.page.get_by_role("tab", name="Model").click()
+    field(lab, "model.fusion").select_option("film")
+    lab.page.get_by_role("tab", name="Training").click()
+    say(lab, "training.epochs", "ten")
+    wrong = lab.page.locator('[data-path="training.epochs"] .mf-wrong')
+    wrong.get_by_text("valid integer").wait_for()
+    lab.page.get_by_role("tab", name="Training (1)").wait_for()
+    say(lab, "training.epochs", "10")
+    lab.page.get_by_role("tab", name="Training", exact=True).wait_for()
+    lab.page.get_by_role("tab", name="Review").click()
+    lab.page.get_by_text("Nothing is missing or wrong.").wait_for()
+    found = lab.kernel("print(builder.experiment.hash)")
+    shown = lab.page.locator('[aria-label="YAML"]').text_content()
+    assert Experiment.from_yaml_text(shown).hash == found
+    code = lab.kernel("print(builder.code)")
+    fresh = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(exp.hash)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert fresh.stdout.strip() == found
+    lab.page.get_by_role("tab", name="Python").click()
+    assert lab.page.locator('[aria-label="Python"]').text_content().strip() == code
+    lab.page.get_by_role("tab", name="Data").click()
+    lab.picture("builder_light")
+    lab.theme("JupyterLab Dark")
+    lab.picture("builder_dark")
+    lab.theme("JupyterLab Light")
+
+    lab.reopen("clicks.ipynb")
+    lab.wait_idle()
+    lab.run_all()
+    lab.page.locator(".mf-builder .mf-row").first.wait_for()
+    assert lab.kernel("print(builder.experiment.hash)") == found
+    assert field(lab, "data.table").input_value() == "skin.csv"
+    lab.page.get_by_role("button", name="Undo").click()
+    lab.page.get_by_role("tab", name="Training (1)").wait_for()
+    assert "ten" in lab.kernel("print(builder.yaml)")
+    lab.page.get_by_role("button", name="Redo").click()
+    lab.page.get_by_role("tab", name="Training", exact=True).wait_for()
+    assert lab.kernel("print(builder.experiment.hash)") == found
+
+
+def test_typing_is_answered_at_once(lab):
+    opened(lab, "quick")
+    times = [
+        lab.page.evaluate(REACTION, ["data.table", f"cohort-{number}.csv"]) for number in range(15)
+    ]
+    assert statistics.median(times) < 150, times
+
+
+def test_names_that_look_like_markup_stay_names(lab):
+    opened(lab, "hostile")
+    say(lab, "data.table", HOSTILE)
+    say(lab, "data.numeric", HOSTILE)
+    lab.page.locator('[data-path="data.images"] > .mf-several > button').click()
+    name = lab.page.locator(".mf-entry-name")
+    name.fill(HOSTILE)
+    name.press("Tab")
+    lab.page.locator(".mf-builder h3").wait_for()
+    assert lab.kernel("print(builder.draft.get(('data', 'table')))") == HOSTILE
+    assert lab.page.evaluate("window.hacked ?? 0") == 0
+    assert lab.page.locator(".mf-builder img").count() == 0
