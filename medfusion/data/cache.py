@@ -81,7 +81,7 @@ class Cache:
         notes: Why something is not kept, in sentences; empty as long as all is well.
 
     Example:
-        >>> cache = Cache(Path("/tmp/medfusion/prepared.cache"), 2**30)  # doctest: +SKIP
+        >>> cache = Cache(Path("prepared.cache"), 2**30)  # doctest: +SKIP
         >>> cache.put([Item(key, slot, array)])  # doctest: +SKIP
         >>> (cache.get([key])[0] == array).all()  # doctest: +SKIP
         True

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medfusion.models.features import place
+
 
 class ShownImages:
     """Features of the images of one size that were shown, inside the graph of a forward pass.
@@ -33,9 +35,7 @@ class ShownImages:
 
     def placed(self, maps: Tensor) -> dict[str, Tensor]:
         """Return maps [n, h, w] by view, [B, h, w], zero in rows that do not show it."""
-        whole = maps.new_zeros(*self.shown.shape, *maps.shape[1:])
-        whole = whole.masked_scatter(self.shown[..., None, None], maps)
-        return dict(zip(self.views, whole.unbind(dim=1), strict=True))
+        return dict(zip(self.views, place(maps, self.shown).unbind(dim=1), strict=True))
 
 
 class Evidence:

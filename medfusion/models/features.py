@@ -57,3 +57,15 @@ class FusionOutput(NamedTuple):
     z: Tensor
     aux: dict[str, Tensor]
     losses: Mapping[str, Tensor] = MappingProxyType({})
+
+
+def place(values: Tensor, shown: Tensor) -> Tensor:
+    """Return what was worked out of the places shown in all places, [*shown.shape, ...], else zero.
+
+    Args:
+        values: [n, ...], in the order of the places.
+        shown: Which places they are of, bool with n in all.
+    """
+    placed = values.new_zeros(*shown.shape, *values.shape[1:])
+    placed[shown] = values
+    return placed

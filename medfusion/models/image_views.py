@@ -13,7 +13,7 @@ from torch import Tensor
 from medfusion.models.activation import ShownImages
 from medfusion.models.backbones.map_source import twice_differentiable
 from medfusion.models.backbones.pyramid import Pyramid
-from medfusion.models.features import Features
+from medfusion.models.features import Features, place
 
 
 class Seen(NamedTuple):
@@ -186,14 +186,8 @@ class ImageViews:
             vector = encoded.vector.reshape(rows, count, -1)
             gates = {k: v.reshape(rows, count, *v.shape[1:]) for k, v in encoded.gates.items()}
             return vector, tokens.reshape(rows, count, *tokens.shape[1:]), gates
-        gates = {name: _scatter(gate, shown) for name, gate in encoded.gates.items()}
-        return _scatter(encoded.vector, shown), _scatter(tokens, shown), gates
-
-
-def _scatter(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, *values.shape[1:])
-    placed[shown] = values
-    return placed
+        gates = {name: place(gate, shown) for name, gate in encoded.gates.items()}
+        return place(encoded.vector, shown), place(tokens, shown), gates
 
 
 def _side_by_side(gates: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from medfusion.models.backbones.freezing import still_statistics
+from medfusion.models.features import place
 from medfusion.registry import create
 from medfusion.spec.aggregator import Views
 
@@ -91,7 +92,7 @@ class InstanceEncoder(nn.Module):
             vectors, tokens, *found = [images.new_zeros(*shown.shape, *s) for s in shapes]
         else:
             encoded = self._encoded(encoder, chosen)
-            vectors, tokens, *found = [_placed(values, shown) for values in encoded]
+            vectors, tokens, *found = [place(values, shown) for values in encoded]
         whole = self.join[f"view_{view}"](vectors, shown)
         opened = {f"attention/{name}": gate for name, gate in zip(gates, found, strict=True)}
         return InstanceFeatures(whole.vector, tokens, whole.aux | opened)
@@ -118,9 +119,3 @@ class InstanceEncoder(nn.Module):
         else:
             done = [encode(part) for part in parts]
         return [torch.cat(values) for values in zip(*done, strict=True)]
-
-
-def _placed(values: Tensor, shown: Tensor) -> Tensor:
-    placed = values.new_zeros(*shown.shape, *values.shape[1:])
-    placed[shown] = values
-    return placed

@@ -16,7 +16,6 @@ from medfusion.models.backbones.freezing import still_statistics
 from medfusion.registry import register
 from medfusion.training.objective import forward
 from medfusion.training.supervision.contract import SupervisionTerm, evidence_of, mean_over
-from medfusion.training.supervision.erasing import chances_of
 
 
 class Turn(NamedTuple):
@@ -118,7 +117,7 @@ class ConsistencyTerm(SupervisionTerm):
             both = torch.stack(
                 [evidence.shown[name] & again.shown[name] for name in self.views], dim=1
             ).any(dim=1)
-            chances = [chances_of(self.task.kind, one.logits.float()) for one in (output, other)]
+            chances = [self.task.chances(one.logits.float()) for one in (output, other)]
             apart = (chances[0] - chances[1]).square().mean(dim=1)
             loss = loss + self.settings.outputs * mean_over(apart, both)
         return loss

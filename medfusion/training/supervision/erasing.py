@@ -38,7 +38,7 @@ class ErasingTerm(SupervisionTerm):
     def measure(self, model: Any, batch: Batch, output: ModelOutput) -> Tensor:
         """Return the mean loss over the rows that count; see `SupervisionTerm.measure`."""
         evidence = evidence_of(output)
-        held = holding(self.task.kind, target_of(batch), output.logits.shape[1])
+        held = self.task.holding(output.logits, target_of(batch))
         seen = torch.stack([evidence.shown[name] for name in self.views], dim=1).any(dim=1)
         if not bool((seen & held.any(dim=1)).any()):
             return output.logits.new_zeros((), dtype=torch.float32)
@@ -56,7 +56,7 @@ class ErasingTerm(SupervisionTerm):
         if again.evidence is not None:  # modality dropout may hide other rows this time
             shown = [again.evidence.shown[name] for name in self.views]
             counts = counts & torch.stack(shown, dim=1).any(dim=1)
-        chances = chances_of(self.task.kind, again.logits.float())
+        chances = self.task.chances(again.logits.float())
         chance = torch.where(held, chances, 0.0).sum(dim=1) / held.sum(dim=1).clamp(min=1)
         return mean_over(chance, counts)
 
@@ -65,34 +65,3 @@ class ErasingTerm(SupervisionTerm):
         large = functional.interpolate(activated[:, None], size=size, mode="bilinear")
         gone = torch.sigmoid(self.settings.steepness * (large - self.settings.threshold))
         return images - gone.to(images.dtype) * images
-
-
-def holding(kind: str, target: Tensor, outputs: int) -> Tensor:
-    """Return which classes hold in each row, bool [B, outputs].
-
-    Args:
-        kind: Of the target: binary, multiclass or multilabel.
-        target: Class index [B], or labels [B, L], NaN where not known.
-        outputs: Number of outputs.
-
-    Example:
-        >>> holding("binary", torch.tensor([0, 1]), 1).tolist()
-        [[False], [True]]
-    """
-    if kind == "multilabel":
-        return target > 0.5
-    if kind == "binary":
-        return target[:, None] == 1
-    return functional.one_hot(target, outputs).bool()
-
-
-def chances_of(kind: str, logits: Tensor) -> Tensor:
-    """Return the probabilities of classes; what is predicted as it is, where there are none.
-
-    Args:
-        kind: Of the target.
-        logits: [B, outputs].
-    """
-    if kind in ("binary", "multilabel"):
-        return torch.sigmoid(logits)
-    return torch.softmax(logits, dim=1) if kind == "multiclass" else logits

@@ -53,11 +53,20 @@ class BinaryTask(Task):
         weights = torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
         return weighted_mean(losses, weights[target])
 
+    def holding(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return whether a row has the event."""
+        del logits
+        return target[:, None] == 1
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Return the probability of the event."""
+        return torch.sigmoid(logits)
+
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logit of the mean of the members' probabilities."""
         return ensemble.of_labels(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of both classes, [n, 2]."""
-        positive = torch.sigmoid(logits.detach().to("cpu", torch.float64)[:, 0])
+        positive = self.chances(logits.detach().to("cpu", torch.float64))[:, 0]
         return torch.stack([1 - positive, positive], dim=1).numpy()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
@@ -103,6 +104,25 @@ class Task(ABC):
         """
         del target
         return logits.sum(dim=1)
+
+    def holding(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return which outputs stand for a class that holds in a row, bool [B, outputs].
+
+        None, as a rule: numbers, grades and times have no class of their own.
+
+        Args:
+            logits: The model's output, [B, outputs].
+            target: Targets, [B] or [B, C].
+        """
+        del target
+        return torch.zeros_like(logits, dtype=torch.bool)
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Return the probability of each output's class, [B, outputs].
+
+        Where outputs stand for no class: the outputs as they are.
+        """
+        return logits
 
     def keep(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return what judging needs of a batch's logits and targets, row first, on the CPU.

@@ -60,10 +60,18 @@ class MulticlassTask(Task):
         """Return the logit of the true class."""
         return logits.gather(1, target[:, None])[:, 0]
 
+    def holding(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the true class."""
+        return functional.one_hot(target, logits.shape[1]).bool()
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Return the probability of each class."""
+        return torch.softmax(logits, dim=1)
+
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logarithm of the mean of the members' probabilities, up to a constant."""
         return ensemble.of_classes(outputs)
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probabilities of the classes, [n, classes]."""
-        return torch.softmax(logits.detach().to("cpu", torch.float64), dim=1).numpy()
+        return self.chances(logits.detach().to("cpu", torch.float64)).numpy()

@@ -59,7 +59,16 @@ class MultilabelTask(Task):
 
     def score(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the sum of the logits of the labels that hold."""
-        return torch.where(target > 0.5, logits, 0.0).sum(dim=1)
+        return torch.where(self.holding(logits, target), logits, 0.0).sum(dim=1)
+
+    def holding(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the labels that are known to hold."""
+        del logits
+        return target > 0.5
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Return the probability of each label."""
+        return torch.sigmoid(logits)
 
     def combine(self, outputs: Tensor) -> Tensor:
         """Return the logits of the mean of the members' probabilities."""
@@ -67,7 +76,7 @@ class MultilabelTask(Task):
 
     def predictions(self, logits: Tensor) -> np.ndarray:
         """Return the probability of each label, [n, labels]."""
-        return torch.sigmoid(logits.detach().to("cpu", torch.float64)).numpy()
+        return self.chances(logits.detach().to("cpu", torch.float64)).numpy()
 
 
 def label_weights(
