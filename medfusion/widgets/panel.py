@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -61,12 +62,23 @@ class Panel(anywidget.AnyWidget):
         if arguments:
             msg = unknown(f"argument of {type(self).__name__}", next(iter(arguments)), names)
             raise TypeError(msg)
+        self._parts: dict[str, Callable[..., Answer]] = {}
         super().__init__(_esm=assets.read(f"{built}.js"), _css=assets.read(f"{built}.css"))
         self.on_msg(_heard)
 
     def publish(self, **changed: Any) -> None:
         """Change parts of the state in all views at once."""
         self.set_trait("state", {**self.state, **changed})
+
+    def attach(self, part: object) -> None:
+        """Let a part of the panel answer questions, too: those of its `answers` methods.
+
+        Args:
+            part: Any object; its questions are named by its methods.
+        """
+        for name in dir(type(part)):
+            if getattr(getattr(type(part), name), "_answers", False):
+                self._parts[name] = getattr(part, name)
 
     def answer(self, content: Any) -> tuple[dict[str, Any], Sequence[bytes]] | None:
         """Return the answer to a message of the page; None where it is no question.
@@ -89,16 +101,20 @@ class Panel(anywidget.AnyWidget):
         return reply | {"values": values}, buffers
 
     def _answered(self, name: Any, values: Any) -> tuple[dict[str, Any], Sequence[bytes]]:
-        method = self._questions.get(name) if isinstance(name, str) else None
+        method: Callable[..., Answer] | None = None
+        if isinstance(name, str) and name in self._questions:
+            method = functools.partial(self._questions[name], self)
+        elif isinstance(name, str):
+            method = self._parts.get(name)
         if method is None or not isinstance(values, dict):
             msg = f"this panel does not answer {name!r}; save the notebook and load the page again"
             raise InputError(msg)
         try:
-            inspect.signature(method).bind(self, **values)
+            inspect.signature(method).bind(**values)
         except TypeError as error:
             msg = f"{name}: {error}; save the notebook and load the page again"
             raise InputError(msg) from None
-        found = method(self, **values)
+        found = method(**values)
         if isinstance(found, tuple):
             return found
         return found or {}, ()

@@ -92,3 +92,19 @@ def test_other_messages_are_left_alone(panel, message):
 def test_misspelt_arguments_are_refused(panel):
     with pytest.raises(TypeError, match="did you mean 'start'"):
         panel(strat=1)
+
+
+def test_a_part_answers_questions_of_its_own(panel):
+    class Part:
+        @answers
+        def double(self, number):
+            return {"number": 2 * number}
+
+        def hidden(self):
+            return {}
+
+    found = panel()
+    found.attach(Part())
+    asked = {"kind": "ask", "id": 1, "name": "double", "values": {"number": 4}}
+    assert found.answer(asked)[0]["values"] == {"number": 8}
+    assert "error" in found.answer(asked | {"name": "hidden"})[0]

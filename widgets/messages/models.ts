@@ -1,0 +1,3 @@
+// Words of the model page: key: [English, Chinese].
+
+export const MODELS = {} as const;

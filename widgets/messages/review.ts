@@ -1,0 +1,3 @@
+// Words of the label review: key: [English, Chinese].
+
+export const REVIEW = {} as const;

@@ -1,0 +1,3 @@
+// Words of the workflow editor: key: [English, Chinese].
+
+export const WORKFLOW = {} as const;
