@@ -50,6 +50,7 @@ class Builder implements FormHost {
   private readonly titles = new Map<string, HTMLElement>();
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
+  private refused = false;
   private state: State;
 
   constructor(
@@ -59,12 +60,12 @@ class Builder implements FormHost {
   ) {
     this.state = model.get("state") as State;
     this.connection = new Connection(model, (waits) => {
-      setText(this.notice, waits ? t("busy") : "");
+      this.tell(waits ? t("busy") : "");
     });
     this.inner = new InnerPanels(host);
     this.code = new CodePane(model, {
       read: (content) => this.ask("read", { content }),
-      notice: (text) => setText(this.notice, text),
+      notice: (text) => this.tell(text),
     });
     this.panel = make(
       "section",
@@ -198,28 +199,41 @@ class Builder implements FormHost {
 
   private async start(): Promise<void> {
     this.train.disabled = true; // one click is one run
-    if (await this.ask("train")) this.tabs?.open(PAGES.length + 1);
+    if (await this.ask("train", {}, "started")) this.tabs?.open(PAGES.length + 1);
     this.write();
   }
 
-  /** Ask the kernel; what it refuses is shown. Resolves to whether it was done. */
-  private async ask(name: string, values: Record<string, unknown> = {}): Promise<boolean> {
+  /**
+   * Ask the kernel; what it refuses is shown. Resolves to whether it was done.
+   *
+   * @param done What is told then, with the answer's values.
+   */
+  private async ask(
+    name: string,
+    values: Record<string, unknown> = {},
+    done?: Key,
+  ): Promise<boolean> {
     try {
       const answer = await this.connection.ask(name, values);
-      setText(this.notice, String(answer.values["notice"] ?? ""));
+      if (done !== undefined) this.tell(t(done, answer.values as Record<string, string>));
+      else if (this.refused) this.tell(""); // other news stay
       return true;
     } catch (refusal) {
-      setText(this.notice, refusal instanceof Refusal ? refusal.message : String(refusal));
+      this.tell(refusal instanceof Refusal ? refusal.message : String(refusal), true);
       return false;
     }
   }
 
+  private tell(text: string, refused = false): void {
+    this.refused = refused;
+    setText(this.notice, text);
+    this.notice.title = text;
+    this.notice.classList.toggle("mf-bad", refused);
+  }
+
   private store(): void {
     const path = this.state.file === null ? `${this.state.name}.yaml` : null;
-    this.connection.ask("save", { path }).then(
-      ({ values }) => setText(this.notice, t("saved", { path: String(values["path"]) })),
-      (refusal: unknown) => setText(this.notice, String((refusal as Error).message)),
-    );
+    void this.ask("save", { path }, "saved");
   }
 
   private key(event: KeyboardEvent): void {

@@ -80,7 +80,7 @@ class Builder(DraftPanel):
         run = RunFolder.create(self.experiment, self._runs)
         process.start(run.path)
         self._show_run(run)
-        return {"notice": "", "run": str(run.path)}
+        return {"name": run.name}
 
     @answers
     def save(self, path: str | None = None) -> dict[str, Any]:
