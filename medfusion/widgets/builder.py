@@ -9,6 +9,7 @@ from medfusion.errors import InputError
 from medfusion.runs import atomic
 from medfusion.spec import Draft, Experiment, text
 from medfusion.widgets.draft_panel import DraftPanel, word
+from medfusion.widgets.model_desk import ModelDesk
 from medfusion.widgets.panel import answers
 
 NEW = "experiment"
@@ -65,6 +66,7 @@ class Builder(DraftPanel):
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )
+        self.attach(ModelDesk(self))
         self._show_file()
 
     @answers
