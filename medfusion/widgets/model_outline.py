@@ -144,7 +144,9 @@ def _views(
     images: Mapping[str, Any],
 ) -> tuple[dict[str, tuple[int, int, int]], dict[str, int], list[str]]:
     """Return channels, height and width by view; numbers of images; which have fixed places."""
-    shapes, counts, places = {}, {}, []
+    shapes: dict[str, tuple[int, int, int]] = {}
+    counts: dict[str, int] = {}
+    places: list[str] = []
     for name, said in images.items():
         known = {key: _mapping(said)[key] for key in ("size", "channels") if key in _mapping(said)}
         try:
