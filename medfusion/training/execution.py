@@ -20,7 +20,7 @@ from lightning_fabric import Fabric
 from medfusion.data import Cohort, Loader
 from medfusion.errors import MedFusionError, RunError
 from medfusion.models.backbones.catalogue import weight_licence
-from medfusion.models.backbones.licences import commercial_use
+from medfusion.models.image_licences import commercial_use
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
