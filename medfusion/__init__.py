@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from medfusion.api import Run as Run
     from medfusion.api import compare_modalities as compare_modalities
     from medfusion.api import train as train
+    from medfusion.api import watch as watch
     from medfusion.magics import load_ipython_extension as load_ipython_extension
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "compare_modalities",
     "train",
+    "watch",
 ]
 __version__ = "0.1.0"
 
@@ -41,6 +43,7 @@ _HOMES = {
     "Run": "medfusion.api",
     "compare_modalities": "medfusion.api",
     "train": "medfusion.api",
+    "watch": "medfusion.api",
     "load_ipython_extension": "medfusion.magics",
     "unload_ipython_extension": "medfusion.magics",
 }

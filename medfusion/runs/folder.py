@@ -24,6 +24,7 @@ METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 PREPROCESSING = "preprocessing.json"
 TASK = "task.json"
+MISTAKES = "mistakes.json"
 LOG = "log.txt"
 
 
