@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medfusion.data.journal import Decision
 from medfusion.errors import InputError
 from medfusion.review import Review
 from medfusion.review.pictures import Pictures
@@ -13,6 +15,7 @@ from medfusion.runs import RunFolder, process
 from medfusion.spec import Experiment
 from medfusion.widgets.draft_panel import word
 from medfusion.widgets.panel import Panel, answers
+from medfusion.widgets.run_panel import RunPanel
 
 MOST_ROWS = 200
 """Rows that one question may ask for."""
@@ -63,6 +66,7 @@ class LabelReview(Panel):
         self._review = Review(run, journal, rank)
         self._pictures = Pictures(self._review.run.experiment, self._review.table)
         self._who, self._named = who, journal
+        self._started: RunPanel | None = None
         super().__init__("label_review", ["run", "journal", "who", "rank"], **arguments)
         findings = self._review.findings
         self.publish(
@@ -79,7 +83,7 @@ class LabelReview(Panel):
             command=f"medfusion review {self._review.run.path}",
             yaml=f"data:\n  corrections: {self._review.path.name}\n",
             code=self.code,
-            started=None,
+            widget=self.model_id,
         )
         self._show()
 
@@ -87,6 +91,11 @@ class LabelReview(Panel):
     def review(self) -> Review:
         """The review, as Python has it."""
         return self._review
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run that was started with these corrections; None before."""
+        return None if self._started is None else self._started.run
 
     @property
     def experiment(self) -> Experiment:
@@ -166,20 +175,20 @@ class LabelReview(Panel):
         self._show()
 
     @answers
-    def undo(self) -> dict[str, Any]:
-        """Take the last decision back, and say about which row it was."""
+    def undo(self, which: str = "all", held: bool = False, column: str = "") -> dict[str, Any]:
+        """Take the last decision back, and say where in the list the row is that it was about."""
         done = self._review.decisions.done
         self._review.undo(who=self._who)
         self._show()
-        return {"id": done[-1].id, "column": done[-1].column} if done else {}
+        return self._place(done[-1:], which, held=held is True, column=word(column))
 
     @answers
-    def redo(self) -> dict[str, Any]:
+    def redo(self, which: str = "all", held: bool = False, column: str = "") -> dict[str, Any]:
         """Take it again."""
         undone = self._review.decisions.undone
         self._review.redo(self._who)
         self._show()
-        return {"id": undone[0].id, "column": undone[0].column} if undone else {}
+        return self._place(undone[:1], which, held=held is True, column=word(column))
 
     @answers
     def look(self) -> None:
@@ -195,8 +204,19 @@ class LabelReview(Panel):
             raise InputError(msg)
         run = RunFolder.create(self.experiment, self._review.run.path.parent)
         process.start(run.path)
-        self.publish(started=str(run.path))
-        return {"path": str(run.path)}
+        before, self._started = self._started, RunPanel(run)
+        self.show_inside(run=self._started)
+        if before is not None:
+            before.close()
+        return {"name": run.name}
+
+    def _place(
+        self, about: Sequence[Decision], which: str, *, held: bool, column: str
+    ) -> dict[str, Any]:
+        wanted = {(one.id, one.column) for one in about}
+        chosen = self._chosen(which, held=held, column=column)
+        places = [place for place, one in enumerate(chosen) if (one.id, one.column) in wanted]
+        return {"place": places[0]} if places else {}
 
     def _chosen(self, which: str, *, held: bool, column: str) -> list[Suspect]:
         review = self._review
