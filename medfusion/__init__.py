@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
+    from medfusion.widgets.label_review import LabelReview as LabelReview
 
 __all__ = [
     "Builder",
     "Comparison",
     "Experiment",
+    "LabelReview",
     "Run",
     "__version__",
     "compare_modalities",
@@ -40,6 +42,7 @@ _HOMES = {
     "Builder": "medfusion.widgets.builder",
     "Comparison": "medfusion.api",
     "Experiment": "medfusion.spec",
+    "LabelReview": "medfusion.widgets.label_review",
     "Run": "medfusion.api",
     "compare_modalities": "medfusion.api",
     "train": "medfusion.api",

@@ -36,6 +36,7 @@ class MedFusionMagics(Magics):
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
 
@@ -83,10 +84,9 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb == "build" and not _asks_help(words):
-        from medfusion.widgets.builder import Builder
-
-        return Builder(parser().parse_args(words).experiment)
+    panel = _panel(verb, words)
+    if panel is not None:
+        return panel
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -99,6 +99,24 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
+
+
+def _panel(verb: str, words: list[str]) -> Any:
+    """Return the panel that a verb opens in a notebook; None where the words want something else."""
+    if verb not in ("build", "review") or _asks_help(words):
+        return None
+    asked = parser().parse_args(words)
+    if verb == "build":
+        from medfusion.widgets.builder import Builder
+
+        return Builder(asked.experiment)
+    from medfusion.commands.review import decides
+
+    if decides(asked) or asked.json:
+        return None
+    from medfusion.widgets.label_review import LabelReview
+
+    return LabelReview(asked.run, journal=asked.journal, who=asked.who, rank=asked.rank)
 
 
 def _asks_help(words: list[str]) -> bool:
