@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
+    from medfusion.widgets.workflow_editor import WorkflowEditor as WorkflowEditor
+    from medfusion.workflow import Workflow as Workflow
 
 __all__ = [
     "Builder",
     "Comparison",
     "Experiment",
     "Run",
+    "Workflow",
+    "WorkflowEditor",
     "__version__",
     "compare_modalities",
     "train",
@@ -39,6 +43,8 @@ _HOMES = {
     "Comparison": "medfusion.api",
     "Experiment": "medfusion.spec",
     "Run": "medfusion.api",
+    "Workflow": "medfusion.workflow",
+    "WorkflowEditor": "medfusion.widgets.workflow_editor",
     "compare_modalities": "medfusion.api",
     "train": "medfusion.api",
     "load_ipython_extension": "medfusion.magics",

@@ -26,6 +26,9 @@ ENDINGS = {
     "FILE.csv|.parquet": (".csv", ".parquet"),
     "FILE.html": (".html",),
     "FILE.html|.json": (".html", ".json"),
+    "FILE.medfusion": (".medfusion",),
+    "FILE.medfusion|.yaml": (".medfusion", ".yaml", ".yml"),
+    "FILE.yaml|.medfusion": (".yaml", ".yml", ".medfusion"),
     "PATH": ("",),
     "DIR": (),
 }

@@ -38,6 +38,8 @@ class MedFusionMagics(Magics):
             %medfusion compare runs/skin-1 runs/skin-2
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
+            %medfusion workflow edit skin.medfusion
+            %medfusion workflow run skin.medfusion
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
 
@@ -87,6 +89,12 @@ def _line(words: list[str]) -> Any:
         from medfusion.widgets.builder import Builder
 
         return Builder(parser().parse_args(words).experiment)
+    if verb == "workflow" and words[1:2] == ["edit"] and not _asks_help(words):
+        from medfusion.widgets.workflow_editor import WorkflowEditor
+
+        return WorkflowEditor(parser().parse_args(words).file)
+    if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
+        words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
