@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
     from medfusion.widgets.label_review import LabelReview as LabelReview
+    from medfusion.widgets.workflow_editor import WorkflowEditor as WorkflowEditor
+    from medfusion.workflow import Workflow as Workflow
 
 __all__ = [
     "Builder",
@@ -29,6 +31,8 @@ __all__ = [
     "Experiment",
     "LabelReview",
     "Run",
+    "Workflow",
+    "WorkflowEditor",
     "__version__",
     "compare_modalities",
     "train",
@@ -44,6 +48,8 @@ _HOMES = {
     "Experiment": "medfusion.spec",
     "LabelReview": "medfusion.widgets.label_review",
     "Run": "medfusion.api",
+    "Workflow": "medfusion.workflow",
+    "WorkflowEditor": "medfusion.widgets.workflow_editor",
     "compare_modalities": "medfusion.api",
     "train": "medfusion.api",
     "watch": "medfusion.api",
