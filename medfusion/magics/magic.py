@@ -85,14 +85,8 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb == "build" and not _asks_help(words):
-        from medfusion.widgets.builder import Builder
-
-        return Builder(parser().parse_args(words).experiment)
-    if verb == "workflow" and words[1:2] == ["edit"] and not _asks_help(words):
-        from medfusion.widgets.workflow_editor import WorkflowEditor
-
-        return WorkflowEditor(parser().parse_args(words).file)
+    if not _asks_help(words) and (verb == "build" or words[:2] == ["workflow", "edit"]):
+        return _drawn(words)
     if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
         words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
@@ -107,6 +101,18 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
+
+
+def _drawn(words: list[str]) -> Any:
+    """Return the panel that forms and drawings need."""
+    arguments = parser().parse_args(words)
+    if arguments.verb == "build":
+        from medfusion.widgets.builder import Builder
+
+        return Builder(arguments.experiment)
+    from medfusion.widgets.workflow_editor import WorkflowEditor
+
+    return WorkflowEditor(arguments.file)
 
 
 def _asks_help(words: list[str]) -> bool:
