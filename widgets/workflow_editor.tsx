@@ -238,6 +238,18 @@ function Drawing({ state, catalogue, ask, request }: DrawingProps) {
     arranged.current = places;
   }, [places, flow]);
 
+  const canvas = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let width = canvas.current?.clientWidth ?? 0;
+    const observer = new ResizeObserver(() => {
+      const now = canvas.current?.clientWidth ?? 0;
+      if (Math.abs(now - width) > 40) void flow.fitView(FIT);
+      width = now;
+    });
+    if (canvas.current !== null) observer.observe(canvas.current);
+    return () => observer.disconnect();
+  }, [flow]);
+
   const change = (changes: NodeChange<StepNode>[]) => {
     setNodes((shown) => applyNodeChanges(changes, shown));
     const moved: Record<string, [number, number]> = {};
@@ -275,6 +287,7 @@ function Drawing({ state, catalogue, ask, request }: DrawingProps) {
     <div className="mf-wf-body">
       <Palette kinds={catalogue.kinds} add={(kind) => void add(kind, null)} />
       <div
+        ref={canvas}
         className="mf-wf-canvas"
         role="application"
         aria-label={t("wf_canvas")}

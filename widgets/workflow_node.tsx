@@ -2,7 +2,7 @@
 
 import { Handle, Position, type Node, type NodeProps } from "@xyflow/react";
 import { memo } from "react";
-import { t, word, type Key } from "./messages";
+import { t, type Key } from "./messages";
 import type { NodeKind, NodeWork, Port, Problem } from "./workflow_state";
 
 export interface NodeData extends Record<string, unknown> {
@@ -31,6 +31,10 @@ export function titleOf(kind: string): string {
   return t(`wf_${kind}` as Key);
 }
 
+export function portName(name: string): string {
+  return t(`wf_port_${name}` as Key);
+}
+
 export function StateMark({ work }: { work: NodeWork }) {
   return (
     <span className={`mf-wf-state mf-wf-${work.state}`}>
@@ -43,7 +47,7 @@ export function StateMark({ work }: { work: NodeWork }) {
 }
 
 function PortRow({ port, side, wrong }: { port: Port; side: "in" | "out"; wrong: string[] }) {
-  const label = t(side === "in" ? "wf_input" : "wf_output", { port: port.name });
+  const label = t(side === "in" ? "wf_input" : "wf_output", { port: portName(port.name) });
   return (
     <div className={`mf-wf-port mf-wf-port-${side}${wrong.length > 0 ? " mf-bad" : ""}`} title={wrong.join(" ")}>
       <Handle
@@ -53,7 +57,7 @@ function PortRow({ port, side, wrong }: { port: Port; side: "in" | "out"; wrong:
         aria-label={label}
         className={`mf-wf-type-${port.type}`}
       />
-      <span>{word(port.name)}</span>
+      <span>{portName(port.name)}</span>
     </div>
   );
 }

@@ -1,8 +1,8 @@
 // The side of the picture: the settings of the node that is selected, and the code of all.
 
 import { useEffect, useRef, useState } from "react";
-import { t, word } from "./messages";
-import { StateMark, titleOf } from "./workflow_node";
+import { t } from "./messages";
+import { portName, StateMark, titleOf } from "./workflow_node";
 import { NodeSettings } from "./workflow_settings";
 import {
   edgesOf,
@@ -170,7 +170,7 @@ function Inputs({
         }
         return (
           <label key={port.name} className="mf-wf-line">
-            <span className="mf-name">{word(port.name)}</span>
+            <span className="mf-name">{portName(port.name)}</span>
             <select
               value={joined[0] ?? ""}
               onChange={(event) => {

@@ -341,7 +341,9 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
 
 
 def _add_workflow(add: Any, add_json: Any) -> None:
-    sub = add("workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion")
+    sub = add(
+        "workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion"
+    )
     actions = sub.add_subparsers(
         dest="action",
         metavar="run|validate|show|export|import|templates|edit",
@@ -370,7 +372,9 @@ def _add_workflow(add: Any, add_json: Any) -> None:
     add_json(run)
     summary = "say what is missing or wrong, each at its node and port"
     add_json(action("validate", summary, "validate skin.medfusion", "FILE.medfusion"))
-    show = action("show", "list the nodes and how far they are", "show skin.medfusion", "FILE.medfusion")
+    show = action(
+        "show", "list the nodes and how far they are", "show skin.medfusion", "FILE.medfusion"
+    )
     show.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
     add_json(show)
     summary = "write a file to share, or the experiment of a training node"
@@ -379,7 +383,9 @@ def _add_workflow(add: Any, add_json: Any) -> None:
     export.add_argument("--training", metavar="NODE", help="the training node, where several are")
     add_json(export)
     summary = "make a workflow of an experiment, or take over one from elsewhere"
-    taken = action("import", summary, "import skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion")
+    taken = action(
+        "import", summary, "import skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion"
+    )
     taken.add_argument("--out", required=True, metavar="FILE.medfusion")
     add_json(taken)
     summary = "list the templates, or write one with its phantom data"

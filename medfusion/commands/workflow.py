@@ -142,9 +142,7 @@ def _export(arguments: argparse.Namespace) -> Outcome:
         if experiment.folder != out.resolve().parent:
             experiment = experiment.resolved()
         atomic.write_text(out, experiment.to_yaml())
-        return Outcome(
-            text=str(out), document={"out": str(out), "hash": experiment.hash}, path=out
-        )
+        return Outcome(text=str(out), document={"out": str(out), "hash": experiment.hash}, path=out)
     if arguments.training is not None:
         msg = "--training: only with --out FILE.yaml"
         raise InputError(msg)

@@ -60,7 +60,9 @@ def check(workflow: Workflow) -> tuple[Problem, ...]:
     for name, node in workflow.nodes.items():
         for path in strange_to(node.settings, node.kind):
             belongs = owner(path)
-            hint = f"it belongs to a {belongs} node" if belongs else "an experiment has no such part"
+            hint = (
+                f"it belongs to a {belongs} node" if belongs else "an experiment has no such part"
+            )
             found.append(Problem(f"is not said by a {node.kind} node: {hint}", name, path=path))
     if not circle:
         found += _settings(workflow)

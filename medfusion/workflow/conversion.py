@@ -11,7 +11,7 @@ from medfusion.workflow.kinds import KINDS, merged, part_of
 if TYPE_CHECKING:
     from medfusion.workflow.graph import Workflow
 
-COLUMN, ROW = 240, 120
+COLUMN, ROW = 208, 120
 """Room of a node in the picture, in pixels."""
 
 _PLACES = {

@@ -242,9 +242,7 @@ class WorkflowDraft:
     def _free_place(self, kind: str) -> tuple[float, float]:
         column = list(KINDS).index(kind)
         x = min(column, 6) * COLUMN * 0.8
-        taken = {
-            tuple(node.position) for node in self._workflow.nodes.values() if node.position
-        }
+        taken = {tuple(node.position) for node in self._workflow.nodes.values() if node.position}
         y = 0.0
         while any(abs(x - a) < COLUMN * 0.7 and abs(y - b) < ROW * 0.8 for a, b in taken):
             y += ROW
@@ -264,9 +262,7 @@ class WorkflowDraft:
         self._workflow = made
         self._after.clear()
 
-    def _move(
-        self, source: list[tuple[Workflow, str]], target: list[tuple[Workflow, str]]
-    ) -> bool:
+    def _move(self, source: list[tuple[Workflow, str]], target: list[tuple[Workflow, str]]) -> bool:
         if not source:
             return False
         workflow, what = source.pop()

@@ -258,7 +258,10 @@ class Workflow(Spec):
 
     def order(self) -> tuple[list[str], set[str]]:
         """Return the nodes so that each comes after those it needs, and those on a cycle."""
-        left = {name: {first for _, first, _ in self.into(name)} & set(self.nodes) for name in self.nodes}
+        left = {
+            name: {first for _, first, _ in self.into(name)} & set(self.nodes)
+            for name in self.nodes
+        }
         ordered: list[str] = []
         while free := [name for name, needs in left.items() if not needs]:
             ranked = sorted(free, key=lambda name: list(KINDS).index(self.nodes[name].kind))

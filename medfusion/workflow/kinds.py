@@ -76,7 +76,10 @@ KINDS: dict[str, NodeKind] = {
     kind.name: kind
     for kind in (
         NodeKind(
-            "data", (), (Port("data", "data"),), "Table, images, columns and target of the patients."
+            "data",
+            (),
+            (Port("data", "data"),),
+            "Table, images, columns and target of the patients.",
         ),
         NodeKind(
             "preprocessing",
@@ -177,9 +180,7 @@ def merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _is_shared(path: Path) -> bool:
     """Whether parts of several kinds meet below a place: the data, its views, each view."""
-    return path[:1] == ("data",) and (
-        len(path) == 1 or (path[1] == "images" and len(path) <= 3)
-    )
+    return path[:1] == ("data",) and (len(path) == 1 or (path[1] == "images" and len(path) <= 3))
 
 
 def _part(document: dict[str, Any], kind: str, path: Path) -> dict[str, Any]:

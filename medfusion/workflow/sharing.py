@@ -102,9 +102,7 @@ def _refuse_patients(workflow: Workflow) -> None:
     for place, said in _texts(workflow.model_dump(mode="json"), ()):
         found = {said, *re.split(r"[^\w.-]+", said)} & names
         if found:
-            msg = (
-                f"{_words(place)} names a patient or a case of the table; take it out before sharing"
-            )
+            msg = f"{_words(place)} names a patient or a case of the table; take it out before sharing"
             raise InputError(msg)
 
 

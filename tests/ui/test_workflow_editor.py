@@ -98,7 +98,11 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
         f"{source}.{output}" for source, output, _, _ in EDGES
     )
     # What does not fit cannot be joined.
-    drag(lab, centre(handle(lab, "data", "data", "out")), centre(handle(lab, "report", "results", "in")))
+    drag(
+        lab,
+        centre(handle(lab, "data", "data", "out")),
+        centre(handle(lab, "report", "results", "in")),
+    )
     assert ask(lab, "len(editor.workflow.edges)") == len(EDGES)
     lab.page.get_by_role("button", name="Arrange").click()
     lab.page.wait_for_timeout(500)

@@ -33,7 +33,7 @@ def test_edges_join_what_fits_and_a_new_one_takes_the_place_of_the_old(draft):
     draft.connect("data.data", "split.data")
     draft.connect("data-2.data", "split.data")
     assert edges(draft) == [("data-2.data", "split.data")]
-    with pytest.raises(InputError, match="takes cohort, but data.data gives data"):
+    with pytest.raises(InputError, match=r"takes cohort, but data\.data gives data"):
         draft.connect("data.data", "training.cohort")
     with pytest.raises(InputError, match="unknown node"):
         draft.connect("nobody.data", "split.data")
@@ -78,7 +78,7 @@ def test_every_step_can_be_taken_back_and_taken_again(draft):
         lambda: draft.label("data", "Haut"),
         lambda: draft.describe(name="skin"),
         lambda: draft.move({"data": (7, 8)}),
-        lambda: draft.arrange(),
+        draft.arrange,
         lambda: draft.delete(["data"]),
     ):
         act()

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from medfusion.errors import RunError, SpecError
-from medfusion.runs import control
+from medfusion.runs import control, process
 from medfusion.workflow import Workflow, WorkflowFolder, templates
 from medfusion.workflow.execution import execute
 
@@ -82,7 +82,7 @@ def test_what_is_unchanged_is_not_done_again(workflow):
     assert states(back)["split"] == "unchanged"
     assert back.run_of("training").path == run.path
 
-    os.remove(report)
+    report.unlink()
     assert states(work(workflow))["report"] == "done"
 
 
@@ -106,7 +106,7 @@ def test_a_failure_is_told_at_its_node_and_mended_later(workflow):
     assert {found[name] for name in ("split", "training", "evaluation", "report")} == {"blocked"}
     assert "no such column" in folder.nodes["data"]["sentence"]
     assert folder.status.error["node"] == "data"
-    with pytest.raises(RunError, match="data: .*no such column"):
+    with pytest.raises(RunError, match=r"data: .*no such column"):
         folder.wait()
     found = states(work(workflow))
     assert found["model"] == "unchanged"
@@ -120,7 +120,7 @@ def test_a_process_of_its_own_that_is_killed_is_gone_on_with(workflow):
     with pytest.raises(RunError, match="running already"):
         WorkflowFolder.create(long, workflow.folder / "runs")
     os.kill(folder.status.pid, signal.SIGKILL)
-    wait_for(lambda: not folder.status.active)
+    process.wait(folder.path, 60)
     assert folder.status.state == "interrupted"
     assert states(folder)["training"] == "stopped"
     run = folder.run_of("training")
@@ -135,7 +135,7 @@ def test_a_process_of_its_own_that_is_killed_is_gone_on_with(workflow):
     assert folder.run_of("training").path == run.path
 
 
-def test_a_wish_to_stop_is_heard_between_nodes(workflow, monkeypatch):
+def test_a_wish_to_stop_is_heard_between_nodes(workflow):
     folder = WorkflowFolder.create(workflow, workflow.folder / "runs")
     told = []
 

@@ -34,7 +34,9 @@ def test_paths_below_the_file_are_written_from_there(folder):
     assert (found["table"], found["root"], notes) == ("t.csv", "images", ())
 
 
-@pytest.mark.parametrize("table", ["/data/hospital/t.csv", "../up/t.csv", r"C:\data\t.csv", "~/t.csv"])
+@pytest.mark.parametrize(
+    "table", ["/data/hospital/t.csv", "../up/t.csv", r"C:\data\t.csv", "~/t.csv"]
+)
 def test_of_other_files_only_the_name_is_kept_and_it_is_said(folder, table):
     found, notes = shared(workflow(folder, table, root="/data"), folder / "a.medfusion")
     assert found["table"] == "t.csv"
