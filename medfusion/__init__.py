@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
+    from medfusion.widgets.data_browser import DataBrowser as DataBrowser
 
 __all__ = [
     "Builder",
     "Comparison",
+    "DataBrowser",
     "Experiment",
     "Run",
     "__version__",
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Builder": "medfusion.widgets.builder",
     "Comparison": "medfusion.api",
+    "DataBrowser": "medfusion.widgets.data_browser",
     "Experiment": "medfusion.spec",
     "Run": "medfusion.api",
     "compare_modalities": "medfusion.api",

@@ -4,8 +4,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["builder", "run_panel"];
+const PANELS = ["data_browser", "builder", "run_panel"];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
+// Forms of the whole experiment, grids and charts of the data: what they share is in each.
+const LARGER = { data_browser: 80_000 };
 
 const here = import.meta.dirname;
 const widgets = join(here, "..", "medfusion", "widgets", "static");
@@ -33,7 +35,8 @@ for (const panel of PANELS) {
     logLevel: "warning",
   });
   const { size } = await stat(join(widgets, `${panel}.js`));
-  if (size > LARGEST) throw new Error(`${panel}.js has ${size} bytes, more than ${LARGEST}`);
+  const most = LARGER[panel] ?? LARGEST;
+  if (size > most) throw new Error(`${panel}.js has ${size} bytes, more than ${most}`);
   console.log(`${panel}.js ${(size / 1000).toFixed(1)} kB`);
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medfusion.data.numbers import numbers_or_none
+from medfusion.data.split import SPLITS
 from medfusion.data.table import Table
 from medfusion.data.wording import in_order
 
@@ -19,6 +20,7 @@ LEVELS = 20
 SERIES = 8
 BLOCKS = 160
 _COUNTED = 5_000
+_RASTER = 60
 
 
 def spread(
@@ -37,7 +39,7 @@ def spread(
     Example:
         >>> facts, counts = spread(["m", "f", "m"], ["train", "train", "test"])
         >>> facts["levels"], facts["series"], counts.tolist()
-        (['f', 'm'], ['test', 'train'], [[0, 1], [1, 1]])
+        (['f', 'm'], ['train', 'test'], [[1, 1], [0, 1]])
     """
     names = [""] if by is None else _series(by)
     place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
@@ -101,7 +103,7 @@ def missing_map(table: Table, order: NDArray[np.int64]) -> NDArray[np.uint8]:
         missing = table.frame[name].isna().to_numpy()[order].astype(np.int64)
         share = np.add.reduceat(missing, starts) / sizes
         # What is missing at all must be seen, however rare it is.
-        found[number] = np.where(share > 0, np.maximum(np.rint(share * 255), 40), 0)
+        found[number] = np.where(share > 0, np.maximum(np.rint(share * 255), 90), 0)
     return found
 
 
@@ -112,13 +114,18 @@ def _numbers(cells: Sequence[str | None]) -> NDArray[np.float64] | None:
 
 
 def _bins(values: NDArray[np.float64]) -> int | NDArray[np.float64]:
+    """Return edges that put each value into the middle of a bar where values lie on a raster."""
     distinct = np.unique(values)
-    whole = bool((distinct == np.floor(distinct)).all())
-    if whole and distinct[-1] - distinct[0] < BINS:  # a bar for each whole number
-        return np.arange(distinct[0] - 0.5, distinct[-1] + 1)
+    step = float(np.diff(distinct).min())
+    places = (distinct - distinct[0]) / step
+    if places[-1] < _RASTER and np.allclose(places, np.rint(places), atol=1e-6):
+        edges: NDArray[np.float64] = step * (np.arange(round(float(places[-1])) + 2) - 0.5)
+        return edges + distinct[0]
     return BINS
 
 
 def _series(by: Sequence[str | None]) -> list[str]:
     often = Counter(name for name in by if name is not None)
+    if set(often) <= set(SPLITS):
+        return [name for name in SPLITS if name in often]
     return in_order({name for name, _ in often.most_common(SERIES)})

@@ -9,7 +9,7 @@ from typing import Any
 
 from medfusion.data import roles
 from medfusion.data.checks import Check
-from medfusion.errors import ImageReadError, InputError, SplitError, unknown
+from medfusion.errors import ImageReadError, InputError, SplitError, UnknownNameError, unknown
 
 Document = dict[str, Any]
 
@@ -67,10 +67,10 @@ def apply(document: Mapping[str, Any], action: str, columns: Sequence[str]) -> D
     """Return the document with a remedy applied.
 
     Raises:
-        InputError: There is no such action, or it needs a column.
+        InputError: There is no such action (`UnknownNameError`), or it needs a column.
     """
     if action not in ACTIONS:
-        raise InputError(unknown("action", action, ACTIONS))
+        raise UnknownNameError(unknown("action", action, ACTIONS))
     made = copy.deepcopy(dict(document))
     data = made.get("data")
     made["data"] = data if isinstance(data, dict) else {}

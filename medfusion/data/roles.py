@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medfusion.errors import InputError, unknown
+from medfusion.errors import UnknownNameError, unknown
 
 ROLES = (
     "unused",
@@ -76,14 +76,14 @@ def assign(data: Mapping[str, Any], column: str, role: str, facts: Mapping[str, 
         facts: What `column_facts` says of it; the kind of a target follows from it.
 
     Raises:
-        InputError: There is no such role.
+        UnknownNameError: There is no such role.
 
     Example:
         >>> assign({"numeric": ["age"]}, "age", "categorical", {})
         {'numeric': [], 'categorical': ['age']}
     """
     if role not in ROLES:
-        raise InputError(unknown("role", role, ROLES))
+        raise UnknownNameError(unknown("role", role, ROLES))
     made = _without(data, column)
     if role in _VALUES:
         made[role] = column
@@ -104,7 +104,7 @@ def assign(data: Mapping[str, Any], column: str, role: str, facts: Mapping[str, 
     elif role in ("time", "event"):
         before = _mapping(made.get("target"))
         kept = before if before.get("kind") == "survival" else {}
-        made["target"] = {"kind": "survival"} | kept | {role: column}
+        made["target"] = {"kind": "survival"} | dict(kept) | {role: column}
     return made
 
 

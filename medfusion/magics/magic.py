@@ -30,6 +30,7 @@ class MedFusionMagics(Magics):
         panel and give the run:
 
             %medfusion
+            %medfusion browse skin.csv
             %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3
@@ -83,10 +84,8 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb == "build" and not _asks_help(words):
-        from medfusion.widgets.builder import Builder
-
-        return Builder(parser().parse_args(words).experiment)
+    if verb in _PANELS and not _asks_help(words):
+        return _PANELS[verb](parser().parse_args(words))
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -99,6 +98,22 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
+
+
+def _builder(arguments: argparse.Namespace) -> Any:
+    from medfusion.widgets.builder import Builder
+
+    return Builder(arguments.experiment)
+
+
+def _browser(arguments: argparse.Namespace) -> Any:
+    from medfusion.widgets.data_browser import DataBrowser
+
+    return DataBrowser(arguments.file)
+
+
+_PANELS = {"build": _builder, "browse": _browser}
+"""Verbs that open a panel, which a terminal cannot show."""
 
 
 def _asks_help(words: list[str]) -> bool:

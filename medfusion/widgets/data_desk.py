@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medfusion.errors import InputError, MedFusionError, TableError, unknown
+from medfusion.errors import InputError, MedFusionError, TableError, UnknownNameError, unknown
 from medfusion.widgets.draft_panel import DraftPanel, word
 from medfusion.widgets.panel import Answer, answers
 from medfusion.widgets.table_upload import TableUpload
@@ -80,7 +80,7 @@ class DataDesk:
         return {"tables": found, "complete": complete, "folder": str(self._panel.draft.folder)}
 
     @answers
-    def data_open(self, path: str, typed: bool = False) -> dict[str, Any]:
+    def data_open(self, path: str, typed: bool = False) -> Answer:
         """Take a table: what its columns are is guessed, in one step of the draft.
 
         Args:
@@ -149,7 +149,7 @@ class DataDesk:
         cells = table.text(word(column))
         parts = {"": lambda: None, "split": self._split, "class": self._classes}
         if by not in parts:
-            raise InputError(unknown("way to divide rows", str(by), ["split", "class"]))
+            raise UnknownNameError(unknown("way to divide rows", str(by), ["split", "class"]))
         facts, counts = spread(cells, parts[by]())
         return facts | {"column": column, "by": by}, [counts.tobytes()]
 
@@ -359,7 +359,7 @@ class DataDesk:
         table = self._table().table
         column = named.get("column")
         if not isinstance(column, str):
-            raise InputError(unknown("view", view, _mapping(data.get("images"))))
+            raise UnknownNameError(unknown("view", view, _mapping(data.get("images"))))
         table.require([(column, f"data.images.{view}.column")])
         cells = _cells(table, column, [row])
         root = data.get("root")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medfusion.errors import InputError, StorageError
+from medfusion.errors import InputError, StorageError, TableError
 from medfusion.widgets.draft_panel import word
 from medfusion.widgets.panel import answers
 
@@ -98,7 +98,7 @@ class TableUpload:
             try:
                 kind = read_table(path).format
             except InputError as error:
-                raise InputError(str(error).replace(str(path), name)) from None
+                raise TableError(str(error).replace(str(path), name)) from None
             target = self._free(name, kind, content)
             if target.exists():
                 path.unlink()
