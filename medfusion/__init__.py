@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
+    from medfusion.widgets.data_browser import DataBrowser as DataBrowser
     from medfusion.widgets.label_review import LabelReview as LabelReview
     from medfusion.widgets.workflow_editor import WorkflowEditor as WorkflowEditor
     from medfusion.workflow import Workflow as Workflow
-    from medfusion.widgets.data_browser import DataBrowser as DataBrowser
 
 __all__ = [
     "Builder",
