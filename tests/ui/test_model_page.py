@@ -60,7 +60,7 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
     settle(lab)
     page = lab.page
     block = lambda name: page.locator(f'.mf-diagram [data-block="{name}"]')  # noqa: E731
-    assert "512 × 3 × 3" in block("image").text_content()
+    assert "512 \u00d7 3 \u00d7 3" in block("image").text_content()
     assert "11.2 M" in block("image").text_content()
     assert "memory" in page.locator(".mf-fit").text_content()
     search = page.get_by_label("Search", exact=True)
@@ -68,7 +68,7 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
     assert page.locator(".mf-found").text_content() == "3 of 80"
     page.locator('[data-encoder="densenet121"]').click()
     page.wait_for_function(
-        "() => document.querySelector('.mf-diagram').textContent.includes('1024 × 3 × 3')"
+        "() => document.querySelector('.mf-diagram').textContent.includes('1024 \u00d7 3 \u00d7 3')"
     )
     settle(lab)
     assert lab.kernel("print(builder.experiment.model.image.name)") == "densenet121"
