@@ -1,8 +1,10 @@
 // The no-code door: the browser side of medfusion/widgets/builder.py.
 
+import { button, CodePane } from "./code_pane";
 import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
 import { Form, type FormHost, type Path } from "./form";
+import { InnerPanels, type Host, type References } from "./inner_panels";
 import { t, word, type Key } from "./messages";
 import type { Model } from "./model";
 import { ModelPage } from "./model_page";
@@ -18,6 +20,8 @@ interface State {
   name: string;
   file: string | null;
   folder: string;
+  widget: string;
+  panels?: References;
 }
 
 const PAGES = ["data", "model", "training", "evaluation"] as const;
@@ -33,31 +37,38 @@ const USUAL: Record<(typeof PAGES)[number], string[]> = {
 class Builder implements FormHost {
   private readonly connection: Connection;
   private readonly title = make("h3");
-  private readonly undo = button("undo", () => this.ask("undo"));
-  private readonly redo = button("redo", () => this.ask("redo"));
+  private readonly undo = button("undo", () => void this.ask("undo"));
+  private readonly redo = button("redo", () => void this.ask("redo"));
   private readonly save = button("save", () => this.store());
   private readonly notice = make("div", { class: "mf-notice", "aria-live": "polite" });
   private readonly pages = make("div", { class: "mf-pages" });
-  private readonly yaml = make("pre", { class: "mf-code", tabindex: "0", "aria-label": "YAML" });
-  private readonly python = make("pre", { class: "mf-code", tabindex: "0", "aria-label": "Python" });
+  private readonly train = button("train", () => void this.start(), "mf-main");
+  private readonly noRuns = make("p", { class: "mf-empty" }, t("runs_none"));
+  private readonly code: CodePane;
+  private readonly inner: InnerPanels;
+  private tabs: Tabs | undefined;
   private readonly wrong = make("div", { class: "mf-problems" });
   private readonly titles = new Map<string, HTMLElement>();
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
+  private refused = false;
   private modelPage: ModelPage | null = null;
   private state: State;
 
   constructor(
     private readonly model: Model,
     node: HTMLElement,
+    host: Host | undefined,
   ) {
     this.state = model.get("state") as State;
     this.connection = new Connection(model, (waits) => {
-      setText(this.notice, waits ? t("busy") : "");
+      this.tell(waits ? t("busy") : "");
     });
-    const code = new Tabs("YAML, Python", () => undefined);
-    code.add("YAML", make("div", {}, copier(() => this.state.yaml), this.yaml));
-    code.add("Python", make("div", {}, copier(() => this.state.code), this.python));
+    this.inner = new InnerPanels(host);
+    this.code = new CodePane(model, {
+      read: (content) => this.ask("read", { content }),
+      notice: (text) => this.tell(text),
+    });
     this.panel = make(
       "section",
       { class: "mf-panel mf-builder" },
@@ -68,7 +79,7 @@ class Builder implements FormHost {
         make("div", { class: "mf-controls", role: "group" }, this.undo, this.redo, this.save),
       ),
       this.notice,
-      make("div", { class: "mf-columns" }, this.pages, make("aside", {}, code.node)),
+      make("div", { class: "mf-columns" }, this.pages, this.code.node),
     );
     this.panel.addEventListener("keydown", (event) => this.key(event));
     node.append(this.panel);
@@ -80,6 +91,7 @@ class Builder implements FormHost {
   close(): void {
     this.model.off("change:state", this.changed);
     this.connection.close();
+    this.inner.close();
   }
 
   // What the forms need ---------------------------------------------------------------------------
@@ -100,19 +112,19 @@ class Builder implements FormHost {
   }
 
   set(path: Path, value: unknown, merge: boolean): void {
-    this.ask("set", { path, value, merge });
+    void this.ask("set", { path, value, merge });
   }
 
   remove(path: Path): void {
-    this.ask("remove", { path });
+    void this.ask("remove", { path });
   }
 
   choose(path: Path, kind: string): void {
-    this.ask("choose", { path, kind });
+    void this.ask("choose", { path, kind });
   }
 
   rename(path: Path, name: string): void {
-    this.ask("rename", { path, name });
+    void this.ask("rename", { path, name });
   }
 
   word(key: string): string {
@@ -140,7 +152,10 @@ class Builder implements FormHost {
   private async build(): Promise<void> {
     const { values } = await this.connection.ask("schema");
     const reader = new SchemaReader(values["schema"] as Schema);
-    const tabs = new Tabs(t("review"), () => undefined);
+    const tabs = new Tabs(t("review"), (index) => {
+      this.panel.classList.toggle("mf-wide", index > PAGES.length); // runs bring their own code
+    });
+    this.tabs = tabs;
     for (const page of PAGES) {
       const form = new Form(this, reader.at([page], this.state.document)!, [page], USUAL[page]);
       this.forms.push(form);
@@ -148,7 +163,8 @@ class Builder implements FormHost {
     }
     const whole = new Form(this, topOf(reader.document()), []);
     this.forms.push(whole);
-    this.titles.set("", tabs.add(t("review"), make("div", {}, whole.node, this.wrong)));
+    this.titles.set("", tabs.add(t("review"), make("div", {}, whole.node, this.wrong, this.starting())));
+    tabs.add(t("runs"), make("div", {}, this.noRuns, this.inner.place("run")));
     this.pages.replaceChildren(tabs.node);
     this.write();
   }
@@ -164,8 +180,10 @@ class Builder implements FormHost {
     this.title.title = state.folder;
     this.undo.disabled = state.steps[0] === 0;
     this.redo.disabled = state.steps[1] === 0;
-    setText(this.yaml, state.yaml);
-    setText(this.python, state.code === "" ? t("code_waits") : state.code);
+    this.code.update(state);
+    this.train.disabled = state.code === "";
+    this.noRuns.hidden = Boolean(state.panels?.["run"]);
+    this.inner.update(state.panels);
     for (const [page, title] of this.titles) {
       const count = state.problems.filter((one) => page === "" || one.path[0] === page).length;
       const name = page === "" ? t("review") : t(page as Key);
@@ -182,26 +200,55 @@ class Builder implements FormHost {
     );
   }
 
-  private ask(name: string, values: Record<string, unknown> = {}): void {
-    this.connection.ask(name, values).then(
-      () => setText(this.notice, ""),
-      (refusal: unknown) => setText(this.notice, refusal instanceof Refusal ? refusal.message : String(refusal)),
-    );
+  private starting(): HTMLElement {
+    const hint = make("span", { class: "mf-help" }, t("train_hint"));
+    return make("div", { class: "mf-starting" }, this.train, hint);
+  }
+
+  private async start(): Promise<void> {
+    this.train.disabled = true; // one click is one run
+    if (await this.ask("train", {}, "started")) this.tabs?.open(PAGES.length + 1);
+    this.write();
+  }
+
+  /**
+   * Ask the kernel; what it refuses is shown. Resolves to whether it was done.
+   *
+   * @param done What is told then, with the answer's values.
+   */
+  private async ask(
+    name: string,
+    values: Record<string, unknown> = {},
+    done?: Key,
+  ): Promise<boolean> {
+    try {
+      const answer = await this.connection.ask(name, values);
+      if (done !== undefined) this.tell(t(done, answer.values as Record<string, string>));
+      else if (this.refused) this.tell(""); // other news stay
+      return true;
+    } catch (refusal) {
+      this.tell(refusal instanceof Refusal ? refusal.message : String(refusal), true);
+      return false;
+    }
+  }
+
+  private tell(text: string, refused = false): void {
+    this.refused = refused;
+    setText(this.notice, text);
+    this.notice.title = text;
+    this.notice.classList.toggle("mf-bad", refused);
   }
 
   private store(): void {
     const path = this.state.file === null ? `${this.state.name}.yaml` : null;
-    this.connection.ask("save", { path }).then(
-      ({ values }) => setText(this.notice, t("saved", { path: String(values["path"]) })),
-      (refusal: unknown) => setText(this.notice, String((refusal as Error).message)),
-    );
+    void this.ask("save", { path }, "saved");
   }
 
   private key(event: KeyboardEvent): void {
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
     event.stopPropagation(); // the notebook's own undo stays out of it
-    this.ask(event.shiftKey ? "redo" : "undo");
+    void this.ask(event.shiftKey ? "redo" : "undo");
   }
 }
 
@@ -214,26 +261,9 @@ function topOf(document: Field): Field {
   return { ...document, shape: { ...document.shape, fields } };
 }
 
-function button(key: Key, act: () => void): HTMLButtonElement {
-  const made = make("button", { type: "button", class: "mf-button" }, t(key));
-  made.addEventListener("click", act);
-  return made;
-}
-
-function copier(text: () => string): HTMLButtonElement {
-  const made = button("copy", () => {
-    void navigator.clipboard.writeText(text()).then(() => {
-      setText(made, t("copied"));
-      setTimeout(() => setText(made, t("copy")), 1500);
-    });
-  });
-  made.classList.add("mf-copy");
-  return made;
-}
-
 export default {
-  render({ model, el }: { model: Model; el: HTMLElement }) {
-    const builder = new Builder(model, el);
+  render({ model, el, host }: { model: Model; el: HTMLElement; host?: Host }) {
+    const builder = new Builder(model, el, host);
     return () => builder.close();
   },
 };

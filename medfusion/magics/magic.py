@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from medfusion.commands import execute, parser
 from medfusion.commands.parser import UsageError
 from medfusion.errors import InputError
+from medfusion.magics import panels
 from medfusion.spec import Experiment
 
 DETACHED = ("train", "resume")
@@ -30,14 +31,18 @@ class MedFusionMagics(Magics):
         panel and give the run:
 
             %medfusion
+            %medfusion browse skin.csv
             %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
+            %medfusion workflow edit skin.medfusion
+            %medfusion workflow run skin.medfusion
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
 
@@ -83,10 +88,11 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb == "build" and not _asks_help(words):
-        from medfusion.widgets.builder import Builder
-
-        return Builder(parser().parse_args(words).experiment)
+    panel = None if _asks_help(words) else panels.opened(verb, words)
+    if panel is not None:
+        return panel
+    if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
+        words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:

@@ -35,6 +35,7 @@ from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
 from medfusion.training.supervision import supervision_terms
 from medfusion.training.tasks import fit_task
+from medfusion.training.worst import WorstCases
 
 COHORT = "cohort.json"
 LOCK = ".lock"
@@ -102,7 +103,12 @@ def _train_and_evaluate(
     if recorder.ask() == "stop":
         return "stopped"
 
-    watching = [recorder, _CacheNotes(cohort, recorder), *callbacks]
+    watching = [
+        recorder,
+        _CacheNotes(cohort, recorder),
+        WorstCases(run.path, cohort),
+        *callbacks,
+    ]
     engine = _engine(run, experiment, cohort, fabric, watching, recorder)
     _restore(run, engine, recorder, experiment)
     if not engine.progress.done and engine.run() == "stopped":
@@ -147,6 +153,14 @@ def _prepare(run: RunFolder, experiment: Experiment, recorder: Recorder) -> Coho
             recorder.message(f"{check.outcome} {check.name}: {check.message}", "warning")
     for sentence in experiment.idle:
         recorder.message(sentence, "warning")
+    test = (cohort.corrected or {}).get("splits", {}).get("test", {})
+    changed = test.get("relabel", 0) + test.get("exclude", 0)
+    if changed:
+        recorder.message(
+            f"label corrections changed the judge: {changed} label(s) of the test split are "
+            "corrected or left out; results are no longer comparable with those on other labels",
+            "warning",
+        )
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "group", "split"])

@@ -78,6 +78,17 @@ class Panel(anywidget.AnyWidget):
         with self._publishing:
             self.publish(**{name: change(self.state.get(name))})
 
+    def show_inside(self, **panels: anywidget.AnyWidget | None) -> None:
+        """Show other panels in this one's page, each at the place of its name.
+
+        The caller keeps them, and closes those that are shown no longer.
+        """
+        references = {
+            name: None if panel is None else f"anywidget:{panel.model_id}"
+            for name, panel in panels.items()
+        }
+        self.publish(panels={**self.state.get("panels", {}), **references})
+
     def attach(self, part: object) -> None:
         """Let a part of the panel answer questions, too: those of its `answers` methods.
 
