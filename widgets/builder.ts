@@ -7,6 +7,7 @@ import { Form, type FormHost, type Path } from "./form";
 import { InnerPanels, type Host, type References } from "./inner_panels";
 import { t, word, type Key } from "./messages";
 import type { Model } from "./model";
+import { ModelPage } from "./model_page";
 import { isRecord, SchemaReader, type Field, type Schema } from "./schema";
 import { Tabs } from "./tabs";
 
@@ -51,6 +52,7 @@ class Builder implements FormHost {
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
   private refused = false;
+  private modelPage: ModelPage | null = null;
   private state: State;
 
   constructor(
@@ -144,6 +146,7 @@ class Builder implements FormHost {
     this.state = this.model.get("state") as State;
     this.write();
     for (const form of this.forms) form.update();
+    this.modelPage?.update(this.state);
   };
 
   private async build(): Promise<void> {
@@ -156,7 +159,7 @@ class Builder implements FormHost {
     for (const page of PAGES) {
       const form = new Form(this, reader.at([page], this.state.document)!, [page], USUAL[page]);
       this.forms.push(form);
-      this.titles.set(page, tabs.add(t(page), form.node));
+      this.titles.set(page, tabs.add(t(page), page === "model" ? this.modelOver(form) : form.node));
     }
     const whole = new Form(this, topOf(reader.document()), []);
     this.forms.push(whole);
@@ -164,6 +167,11 @@ class Builder implements FormHost {
     tabs.add(t("runs"), make("div", {}, this.noRuns, this.inner.place("run")));
     this.pages.replaceChildren(tabs.node);
     this.write();
+  }
+
+  private modelOver(form: Form): HTMLElement {
+    this.modelPage = new ModelPage(this.connection, this, this.state);
+    return make("div", {}, this.modelPage.node, make("h4", {}, t("m_settings")), form.node);
   }
 
   private write(): void {

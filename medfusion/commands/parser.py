@@ -332,10 +332,69 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     )
     sub.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="where to start")
 
+    _add_workflow(add, add_json)
+
     sub = add("lab", "start JupyterLab with the quickstart", "lab")
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
     sub.add_argument("--port", type=int, default=8888)
     return root
+
+
+def _add_workflow(add: Any, add_json: Any) -> None:
+    sub = add(
+        "workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion"
+    )
+    actions = sub.add_subparsers(
+        dest="action",
+        metavar="run|validate|show|export|import|templates|edit",
+        required=True,
+        parser_class=_Parser,
+    )
+
+    def action(name: str, summary: str, example: str, file: str | None) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = actions.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"Example:\n  medfusion workflow {example}",
+            formatter_class=_Formatter,
+            add_help=False,
+        )
+        made.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+        if file is not None:
+            made.add_argument("file", metavar=file)
+        return made
+
+    summary = "do every step that is new or changed since the last time"
+    run = action("run", summary, "run skin.medfusion", "FILE.medfusion")
+    run.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    run.add_argument("--detach", action="store_true", help="return at once; it goes on by itself")
+    add_json(run)
+    summary = "say what is missing or wrong, each at its node and port"
+    add_json(action("validate", summary, "validate skin.medfusion", "FILE.medfusion"))
+    show = action(
+        "show", "list the nodes and how far they are", "show skin.medfusion", "FILE.medfusion"
+    )
+    show.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    add_json(show)
+    summary = "write a file to share, or the experiment of a training node"
+    export = action("export", summary, "export skin.medfusion --out skin.yaml", "FILE.medfusion")
+    export.add_argument("--out", required=True, metavar="FILE.medfusion|.yaml")
+    export.add_argument("--training", metavar="NODE", help="the training node, where several are")
+    add_json(export)
+    summary = "make a workflow of an experiment, or take over one from elsewhere"
+    taken = action(
+        "import", summary, "import skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion"
+    )
+    taken.add_argument("--out", required=True, metavar="FILE.medfusion")
+    add_json(taken)
+    summary = "list the templates, or write one with its phantom data"
+    templates = action("templates", summary, "templates survival --out trial", None)
+    templates.add_argument("name", nargs="?", metavar="NAME")
+    templates.add_argument("--out", default=".", metavar="DIR", help="folder to write to (.)")
+    add_json(templates)
+    edit = action("edit", "draw a workflow, in a notebook: %%medfusion workflow edit", "edit", None)
+    edit.add_argument("file", nargs="?", metavar="FILE.medfusion", help="where to start")
 
 
 def verbs() -> list[str]:

@@ -27,6 +27,9 @@ ENDINGS = {
     "FILE.html": (".html",),
     "FILE.jsonl": (".jsonl",),
     "FILE.html|.json": (".html", ".json"),
+    "FILE.medfusion": (".medfusion",),
+    "FILE.medfusion|.yaml": (".medfusion", ".yaml", ".yml"),
+    "FILE.yaml|.medfusion": (".yaml", ".yml", ".medfusion"),
     "PATH": ("",),
     "DIR": (),
 }

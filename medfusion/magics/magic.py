@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from medfusion.commands import execute, parser
 from medfusion.commands.parser import UsageError
 from medfusion.errors import InputError
+from medfusion.magics import panels
 from medfusion.spec import Experiment
 
 DETACHED = ("train", "resume")
@@ -39,6 +40,8 @@ class MedFusionMagics(Magics):
             %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
+            %medfusion workflow edit skin.medfusion
+            %medfusion workflow run skin.medfusion
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
 
@@ -84,9 +87,11 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    panel = _panel(verb, words)
+    panel = None if _asks_help(words) else panels.opened(verb, words)
     if panel is not None:
         return panel
+    if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
+        words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -99,24 +104,6 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
-
-
-def _panel(verb: str, words: list[str]) -> Any:
-    """Return the panel that a verb opens in a notebook; None where the words want something else."""
-    if verb not in ("build", "review") or _asks_help(words):
-        return None
-    asked = parser().parse_args(words)
-    if verb == "build":
-        from medfusion.widgets.builder import Builder
-
-        return Builder(asked.experiment)
-    from medfusion.commands.review import decides
-
-    if decides(asked) or asked.json:
-        return None
-    from medfusion.widgets.label_review import LabelReview
-
-    return LabelReview(asked.run, journal=asked.journal, who=asked.who, rank=asked.rank)
 
 
 def _asks_help(words: list[str]) -> bool:

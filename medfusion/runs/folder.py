@@ -25,6 +25,7 @@ METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 PREPROCESSING = "preprocessing.json"
 TASK = "task.json"
+MISTAKES = "mistakes.json"
 LOG = "log.txt"
 CORRECTIONS = "corrections.jsonl"
 

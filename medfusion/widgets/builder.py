@@ -9,6 +9,7 @@ from medfusion.errors import InputError
 from medfusion.runs import RunFolder, atomic, list_runs, process
 from medfusion.spec import Draft, Experiment, text
 from medfusion.widgets.draft_panel import DraftPanel, word
+from medfusion.widgets.model_desk import ModelDesk
 from medfusion.widgets.panel import answers
 from medfusion.widgets.run_panel import RunPanel
 
@@ -71,6 +72,7 @@ class Builder(DraftPanel):
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )
+        self.attach(ModelDesk(self))
         self._show_file()
         self._attach()
 

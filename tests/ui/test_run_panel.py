@@ -1,10 +1,12 @@
 """The live panel in a real JupyterLab, on runs that are played rather than trained."""
 
 import json
+import shutil
 import time
 
 import pytest
 
+IDLE = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 SHOW = "from medfusion.widgets import RunPanel\npanel = RunPanel({path})\npanel"
 RANGE = "() => Array.from(document.querySelector('.mf-plot')._fullLayout.xaxis.range)"
 HEIGHT = "() => document.querySelector('.mf-panel').getBoundingClientRect().height"
@@ -80,9 +82,36 @@ def test_lives_while_a_cell_keeps_the_kernel_busy(lab, played, play, quoted):
     lab.wait_points(30)
     before = lab.points()[0]
     lab.wait_points(before + 40)
+    # The kernel hears nothing before its cell ends: the page tells the run through the server.
+    lab.page.get_by_role("button", name="Pause").click()
+    lab.wait_state("paused", timeout=5000)
+    lab.page.get_by_text("through the Jupyter server").wait_for(timeout=5000)
+    lab.picture("run_panel_busy")
+    lab.page.get_by_role("button", name="Resume").click()
+    lab.wait_state("running", timeout=5000)
+    lab.page.get_by_role("button", name="Stop").click()
+    lab.page.get_by_role("button", name="Stop now?").click()
+    lab.wait_state("stopped", timeout=5000)
+    assert not lab.page.evaluate(IDLE)
+    lab.wait_idle()
+    # What the kernel hears after its cell was done long ago, and is not done again.
+    assert lab.kernel(f"print(open({quoted(run / 'control.json')}).read())").startswith("{")
+    assert json.loads((run / "control.json").read_text())["wish"] == "stop"
+
+
+def test_says_so_where_a_busy_kernel_keeps_a_run_outside_of_the_server(
+    lab, played, play, quoted, tmp_path
+):
+    made = played("outside")
+    run = tmp_path / made.name
+    shutil.move(made, run)
+    lab.open("outside.ipynb", SHOW.format(path=quoted(run)), "import time; time.sleep(6)")
+    play("play", run, 20)
+    lab.run_all()
+    lab.wait_points(10)
     lab.page.get_by_role("button", name="Pause").click()
     lab.page.get_by_text("No answer from the kernel yet").wait_for(timeout=5000)
-    lab.picture("run_panel_busy")
+    lab.wait_state("paused", timeout=15_000)  # when the cell has ended
 
 
 def test_opens_a_million_steps_at_once(lab, played, play, quoted):
