@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from medfusion.widgets.label_review import LabelReview as LabelReview
     from medfusion.widgets.workflow_editor import WorkflowEditor as WorkflowEditor
     from medfusion.workflow import Workflow as Workflow
+    from medfusion.widgets.data_browser import DataBrowser as DataBrowser
 
 __all__ = [
     "Builder",
     "Comparison",
+    "DataBrowser",
     "Experiment",
     "LabelReview",
     "Run",
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Builder": "medfusion.widgets.builder",
     "Comparison": "medfusion.api",
+    "DataBrowser": "medfusion.widgets.data_browser",
     "Experiment": "medfusion.spec",
     "LabelReview": "medfusion.widgets.label_review",
     "Run": "medfusion.api",

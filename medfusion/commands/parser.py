@@ -332,6 +332,12 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     )
     sub.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="where to start")
 
+    sub = add(
+        "browse",
+        "look through a table and its images, in a notebook: %%medfusion browse",
+        "browse skin.csv",
+    )
+    sub.add_argument("file", nargs="?", metavar="FILE", help="a table, or an experiment's YAML")
     _add_workflow(add, add_json)
 
     sub = add("lab", "start JupyterLab with the quickstart", "lab")

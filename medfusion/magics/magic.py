@@ -31,6 +31,7 @@ class MedFusionMagics(Magics):
         panel and give the run:
 
             %medfusion
+            %medfusion browse skin.csv
             %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3

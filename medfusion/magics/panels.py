@@ -27,6 +27,12 @@ def _build(words: list[str]) -> Any:
     return Builder(parser().parse_args(words).experiment)
 
 
+def _browse(words: list[str]) -> Any:
+    from medfusion.widgets.data_browser import DataBrowser
+
+    return DataBrowser(parser().parse_args(words).file)
+
+
 def _review(words: list[str]) -> Any:
     from medfusion.commands.review import decides
 
@@ -46,4 +52,4 @@ def _workflow(words: list[str]) -> Any:
     return WorkflowEditor(parser().parse_args(words).file)
 
 
-_OPENERS = {"build": _build, "review": _review, "workflow": _workflow}
+_OPENERS = {"browse": _browse, "build": _build, "review": _review, "workflow": _workflow}
