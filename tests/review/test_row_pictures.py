@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medfusion.data import Volume, png, read_table, write_nifti
-from medfusion.review.pictures import Pictures
+from medfusion.review.row_pictures import RowPictures
 from medfusion.spec import Experiment
 
 
@@ -32,7 +32,7 @@ def pictures(tmp_path):
             }
         }
         experiment = Experiment.from_mapping(document, folder=tmp_path)
-        return Pictures(experiment, read_table(tmp_path / "t.csv"))
+        return RowPictures(experiment, read_table(tmp_path / "t.csv"))
 
     return make
 
@@ -44,30 +44,35 @@ def test_images_keep_their_proportions_and_are_never_enlarged(pictures, tmp_path
     colour = rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)
     (tmp_path / "colour.png").write_bytes(png.encode(colour))
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    found = pictures({}, "grey.png", "colour.png", "deep.png", "")
-    assert drawn(found.of(0, 40)[0].png).shape == (20, 40)
-    assert (drawn(found.of(0, 480)[0].png) == grey).all()
-    assert (drawn(found.of(1, 480)[0].png) == colour).all()
-    assert (drawn(found.of(2, 480)[0].png) == grey).all()
-    assert (found.of(3, 480)[0].png, found.of(3, 480)[0].note) == (b"", "no image")
-    assert found.of(0, 0)[0].png  # nonsense asked for is a small picture
+    found = pictures({}, "grey.png", "colour.png", "deep.png", "", "gone.png")
+    shown = found.small([0, 1, None, 3, 4, 0])
+    assert drawn(shown[0]).shape == (48, 96)
+    assert (drawn(shown[1]) == colour).all()
+    assert shown[2:5] == [b"", b"", b""]
+    assert shown[5] == shown[0]
+    assert (drawn(found.large(0)[0].png) == grey).all()
+    assert (drawn(found.large(1)[0].png) == colour).all()
+    assert np.abs(drawn(found.large(2)[0].png).astype(int) - grey).max() <= 1
+    assert (found.large(3)[0].png, found.large(3)[0].note) == (b"", "no image")
+    assert "gone.png" in found.large(4)[0].note
 
 
 def test_volumes_and_bags(pictures, tmp_path):
     volume = Volume(np.arange(6 * 30 * 40, dtype=np.float32).reshape(6, 30, 40))
     write_nifti(volume, tmp_path / "v.nii.gz")
     found = pictures({"instances": {"kind": "slices"}}, "v.nii.gz", "gone.nii.gz")
-    shown = found.of(0, 480)[0]
-    assert shown.note.startswith("axial, slice")
-    assert drawn(shown.png).shape == (30, 40)
-    assert max(drawn(found.of(0, 20)[0].png).shape) <= 20
-    assert "gone.nii.gz" in found.of(1, 480)[0].note
+    shown = found.large(0)[0]
+    assert shown.note == "axial, slice 4 of 6"
+    height, width = drawn(shown.png).shape
+    assert height / width == pytest.approx(30 / 40, abs=0.02)
+    assert drawn(found.small([0])[0]).shape == (72, 96)
+    assert "gone.nii.gz" in found.large(1)[0].note
     for name in "abc":
         (tmp_path / f"{name}.png").write_bytes(png.encode(np.full((9, 9), ord(name), np.uint8)))
     found = pictures({"instances": {"kind": "bag"}}, "a.png; b.png; c.png", "none.png")
-    assert found.of(0, 99)[0].note == "image 2 of 3"
-    assert (drawn(found.of(0, 99)[0].png) == ord("b")).all()
-    assert not found.of(1, 99)[0].png
+    assert found.large(0)[0].note == "image 2 of 3"
+    assert (drawn(found.large(0)[0].png) == ord("b")).all()
+    assert not found.large(1)[0].png
 
 
 def test_nothing_outside_of_the_data_is_shown(pictures, tmp_path):
@@ -75,6 +80,7 @@ def test_nothing_outside_of_the_data_is_shown(pictures, tmp_path):
     outside.write_bytes(png.encode(np.zeros((4, 4), np.uint8)))
     found = pictures({}, "../outside.png", str(outside), "http://example.org/a.png")
     for row in range(3):
-        picture = found.of(row, 99)[0]
+        picture = found.large(row)[0]
         assert not picture.png
         assert "leave the data root" in picture.note
+        assert found.small([row]) == [b""]
