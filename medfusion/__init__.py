@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medfusion.api import Comparison as Comparison
     from medfusion.api import Run as Run
+    from medfusion.api import compare as compare
     from medfusion.api import compare_modalities as compare_modalities
+    from medfusion.api import load_version as load_version
     from medfusion.api import train as train
     from medfusion.magics import load_ipython_extension as load_ipython_extension
     from medfusion.magics import unload_ipython_extension as unload_ipython_extension
     from medfusion.spec import Experiment as Experiment
     from medfusion.widgets.builder import Builder as Builder
+    from medfusion.widgets.runs_table import RunsTable as RunsTable
 
 __all__ = [
     "Builder",
     "Comparison",
     "Experiment",
     "Run",
+    "RunsTable",
     "__version__",
+    "compare",
     "compare_modalities",
+    "load_version",
     "train",
 ]
 __version__ = "0.1.0"
@@ -39,7 +45,10 @@ _HOMES = {
     "Comparison": "medfusion.api",
     "Experiment": "medfusion.spec",
     "Run": "medfusion.api",
+    "RunsTable": "medfusion.widgets.runs_table",
+    "compare": "medfusion.api",
     "compare_modalities": "medfusion.api",
+    "load_version": "medfusion.api",
     "train": "medfusion.api",
     "load_ipython_extension": "medfusion.magics",
     "unload_ipython_extension": "medfusion.magics",

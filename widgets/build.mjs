@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["builder", "run_panel"];
+const PANELS = ["builder", "comparison", "run_panel", "runs_table"];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
 
 const here = import.meta.dirname;

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from medfusion.commands.outcome import Outcome
@@ -13,6 +14,9 @@ from medfusion.errors import InputError, unknown
 
 # A fixed width: help reads the same in a terminal, in a notebook and in the docs.
 _Formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=88)
+
+
+_Adding = Callable[[str, str, str], argparse.ArgumentParser]
 
 
 class UsageError(InputError):
@@ -165,9 +169,31 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("run", metavar="RUN")
     add_json(sub)
 
-    sub = add("runs", "list the runs", "runs")
+    sub = add(
+        "runs",
+        "list the runs, tag them, write notes, delete them",
+        "runs --state finished --text resnet\n"
+        '  medfusion runs skin-20260101-120000 --tag best --note "for the paper"\n'
+        "  medfusion runs skin-20260101-120000 --delete --yes",
+    )
+    sub.add_argument("chosen", nargs="*", metavar="RUN", help="these runs only, by name or folder")
     sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    sub.add_argument("--state", help="list runs in this state, such as finished")
+    sub.add_argument("--tagged", metavar="TAG", help="list runs with this tag")
+    sub.add_argument("--text", help="list runs whose name, tags, note or model has these words")
+    sub.add_argument("--metric", help="metric of the test split to list (the main one)")
+    sub.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help="put a tag on (repeatable)"
+    )
+    sub.add_argument(
+        "--untag", action="append", default=[], metavar="TAG", help="take a tag off (repeatable)"
+    )
+    sub.add_argument("--note", metavar="TEXT", help="write the note; it replaces the one before")
+    sub.add_argument("--delete", action="store_true", help="delete the runs for good")
+    sub.add_argument("--yes", action="store_true", help="with --delete: yes, really")
     add_json(sub)
+
+    add_versions(add, add_json)
 
     sub = add(
         "compare",
@@ -287,6 +313,44 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
     sub.add_argument("--port", type=int, default=8888)
     return root
+
+
+def add_versions(add: _Adding, add_json: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Add the verb that names models."""
+    sub = add("versions", "name models: skin@2 is a run's trained model", "versions list")
+    actions = sub.add_subparsers(
+        dest="action", metavar="add|list|show|remove", required=True, parser_class=_Parser
+    )
+
+    def action(name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"Example:\n  medfusion versions {name} {example}".rstrip(),
+            formatter_class=_Formatter,
+            add_help=False,
+        )
+        made.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+        return made
+
+    one = action(
+        "add",
+        "name a run's trained model; it is the next version of that name",
+        'skin runs/skin-20260101-120000 --note "for the reader study"',
+    )
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--note", default="", metavar="TEXT", help="what to remember about it")
+    listed = action("list", "list the versions", "")
+    listed.add_argument("name", nargs="?", metavar="NAME", help="of this model only")
+    shown = action("show", "show a version after checking its weights", "skin@2")
+    shown.add_argument("version", metavar="NAME@NUMBER", help="or NAME@latest")
+    gone = action("remove", "take a version off the list; the run stays", "skin@2")
+    gone.add_argument("version", metavar="NAME@NUMBER")
+    for made in (one, listed, shown, gone):
+        made.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+        add_json(made)
 
 
 def verbs() -> list[str]:

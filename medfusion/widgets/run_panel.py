@@ -14,7 +14,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML, display
 
-from medfusion.errors import InputError, MedFusionError, unknown
+from medfusion.errors import InputError, unknown
 from medfusion.runs import RunFolder, process
 from medfusion.widgets import assets, plotly_library, still
 from medfusion.widgets.feed import Feed
@@ -65,7 +65,7 @@ class RunPanel(anywidget.AnyWidget):
         super().__init__(
             _esm=assets.read("run_panel.js"),
             _css=assets.read("run_panel.css"),
-            library=_library(),
+            library=plotly_library.shared_or_none(),
         )
         self._describe()
         self._feed = Feed(self.run)
@@ -204,14 +204,6 @@ class RunPanel(anywidget.AnyWidget):
 def _handle(panel: RunPanel, content: Any, _buffers: Any) -> None:
     if isinstance(content, dict) and isinstance(content.get("kind"), str):
         panel._answer(content["kind"])  # noqa: SLF001 - the panel's own messages
-
-
-def _library() -> ipywidgets.Widget | None:
-    # Without plotly.js the panel draws plain curves; everything else works.
-    try:
-        return plotly_library.shared()
-    except MedFusionError:
-        return None
 
 
 def _picture(panel: RunPanel) -> HTML:
