@@ -27,7 +27,7 @@ class MedFusionMagics(Magics):
         """Multimodal medical deep learning: the commands of `medfusion`, and experiments as YAML.
 
         As a line, the words of the command line; `train` and `resume` return at once, show the live
-        panel and give the run:
+        panel and give the run; `build`, `runs` and `compare` show their panels:
 
             %medfusion
             %medfusion build skin.yaml
@@ -83,10 +83,9 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb == "build" and not _asks_help(words):
-        from medfusion.widgets.builder import Builder
-
-        return Builder(parser().parse_args(words).experiment)
+    panel = _panel(words)
+    if panel is not None:
+        return panel
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -98,6 +97,27 @@ def _line(words: list[str]) -> Any:
     if outcome.shown is not None:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
+    return None
+
+
+def _panel(words: list[str]) -> Any:
+    """Return the panel that shows what the words ask for; None where they ask for text."""
+    known = (["build"], ["runs"], ["compare"])
+    if words[:1] not in known or _asks_help(words) or "--json" in words:
+        return None
+    asked = parser().parse_args(words)
+    if asked.verb == "build":
+        from medfusion.widgets.builder import Builder
+
+        return Builder(asked.experiment)
+    if asked.verb == "runs" and words in (["runs"], ["runs", "--runs", asked.runs]):
+        from medfusion.widgets.runs_table import RunsTable
+
+        return RunsTable(asked.runs)
+    if asked.verb == "compare" and asked.modalities is None and len(asked.compared) > 1:
+        from medfusion.widgets.comparison import ComparisonPanel
+
+        return ComparisonPanel(*asked.compared, split=asked.split)
     return None
 
 

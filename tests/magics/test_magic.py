@@ -190,3 +190,22 @@ def test_build_opens_the_forms_and_a_terminal_says_where_they_are(shell, tmp_pat
         shell.run_line_magic("medfusion", "build none.yaml")
     with pytest.raises(InputError, match=r"medfusion lab.*%medfusion build skin.yaml"):
         execute(["build", "skin.yaml"])
+
+
+def test_runs_and_comparisons_are_panels(judged_run, tmp_path, monkeypatch):
+    from medfusion.magics.magic import _line
+    from medfusion.widgets import assets
+    from medfusion.widgets.comparison import ComparisonPanel
+    from medfusion.widgets.runs_table import RunsTable
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    monkeypatch.chdir(tmp_path)
+    one, two = (judged_run("runs", name) for name in ("one", "two"))
+    table = _line(["runs", "--runs", "runs"])
+    assert isinstance(table, RunsTable)
+    table.close()
+    found = _line(["compare", str(one.path), str(two.path), "--split", "val"])
+    assert isinstance(found, ComparisonPanel)
+    assert found.state["comparison"]["split"] == "val"
+    assert _line(["runs", "--json"])["runs"][0]["name"] in (one.name, two.name)
+    assert _line(["runs", one.name, "--tag", "best"]) is None
