@@ -25,11 +25,17 @@ def test_a_trained_model_in_at_most_twelve_clicks(lab, work):
     page, click = lab.page, Clicks()
     lab.open("notebooks/01_quickstart.ipynb")  # what `make lab` opens
     click(page.get_by_role("link", name="the notebook without code"))
-    page.wait_for_function("() => jupyterapp.shell.currentWidget.title.label === '02_no_code.ipynb'")
+    page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.title.label === '02_no_code.ipynb'"
+    )
     lab.wait_idle()
     notebook = page.locator(".jp-NotebookPanel:visible")
     click(notebook.locator(".jp-CodeCell .jp-InputArea-editor"))
-    click(notebook.locator("[data-command='notebook:run-cell-and-select-next'], [data-jp-item-name='run']").first)
+    click(
+        notebook.locator(
+            "[data-command='notebook:run-cell-and-select-next'], [data-jp-item-name='run']"
+        ).first
+    )
     builder = page.locator(".mf-builder")
     click(builder.get_by_role("button", name="Use practice data"))
     builder.locator("pre[aria-label=YAML]").filter(has_text="malignant").wait_for(state="attached")
