@@ -102,6 +102,7 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
     page.locator(".mf-model-wrong li").first.wait_for(state="detached")
     settle(lab)
     search.fill("")
+    page.locator('[data-encoder="vit_tiny_patch16_224"]').wait_for()  # it is looked for
     lab.picture("model_catalogue")
     page.locator(".mf-diagram").scroll_into_view_if_needed()
     page.locator(".mf-part-choice").nth(2).scroll_into_view_if_needed()
