@@ -17,7 +17,7 @@ from medfusion.data import inventory, mask_stock
 from medfusion.data import split as _split
 from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
-from medfusion.data.corrections import read_corrections
+from medfusion.data.corrections import LEFT_OUT, read_corrections
 from medfusion.data.inventory import Inventory
 from medfusion.data.mask_stock import MaskStock
 from medfusion.data.preprocessing import Preprocessing
@@ -242,7 +242,7 @@ class Cohort(Cases):
             applied = journal.apply(table, ids, side, test=data.correct_test)
             kept, corrected = applied.kept, applied.facts
             if applied.gone:
-                excluded = [*excluded, Exclusion("left out by label review", applied.gone)]
+                excluded = [*excluded, Exclusion(LEFT_OUT, applied.gone)]
             table, files, masks = applied.table.take(kept), files.take(kept), masks.take(kept)
             ids, groups = [ids[row] for row in kept], [groups[row] for row in kept]
             side = side[kept]

@@ -20,6 +20,9 @@ from medfusion.errors import CorrectionsError
 
 SHOWN = 5
 
+LEFT_OUT = "left out by label review"
+"""Why rows are not there that a decision excludes."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Corrections:

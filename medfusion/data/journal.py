@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import json
 import os
@@ -112,7 +113,7 @@ class Decisions:
     lines: int = 0
     sha256: str = ""
 
-    @property
+    @functools.cached_property
     def standing(self) -> dict[tuple[str, str], Decision]:
         """The last decision about each label, by id and column."""
         return {(one.id, one.column): one for one in self.done}

@@ -153,14 +153,6 @@ def _prepare(run: RunFolder, experiment: Experiment, recorder: Recorder) -> Coho
             recorder.message(f"{check.outcome} {check.name}: {check.message}", "warning")
     for sentence in experiment.idle:
         recorder.message(sentence, "warning")
-    test = (cohort.corrected or {}).get("splits", {}).get("test", {})
-    changed = test.get("relabel", 0) + test.get("exclude", 0)
-    if changed:
-        recorder.message(
-            f"label corrections changed the judge: {changed} label(s) of the test split are "
-            "corrected or left out; results are no longer comparable with those on other labels",
-            "warning",
-        )
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "group", "split"])

@@ -9,7 +9,7 @@ from typing import Any
 from medfusion.data.journal import Decision
 from medfusion.errors import InputError
 from medfusion.review import Review
-from medfusion.review.pictures import Pictures
+from medfusion.review.row_pictures import RowPictures
 from medfusion.review.suspects import Rank, Suspect
 from medfusion.runs import RunFolder, process
 from medfusion.spec import Experiment
@@ -19,9 +19,6 @@ from medfusion.widgets.run_panel import RunPanel
 
 MOST_ROWS = 200
 """Rows that one question may ask for."""
-
-SMALL, LARGE = 72, 480
-"""Pixels of the longest side of a picture in the list, and of one beside it."""
 
 WHICH = ("suspects", "all", "decided")
 """What can be listed: suspect labels, all of them, those decided upon."""
@@ -64,7 +61,7 @@ class LabelReview(Panel):
         **arguments: Any,
     ) -> None:
         self._review = Review(run, journal, rank)
-        self._pictures = Pictures(self._review.run.experiment, self._review.table)
+        self._pictures = RowPictures(self._review.run.experiment, self._review.table)
         self._who, self._named = who, journal
         self._started: RunPanel | None = None
         super().__init__("label_review", ["run", "journal", "who", "rank"], **arguments)
@@ -133,15 +130,14 @@ class LabelReview(Panel):
             msg = f"at most {MOST_ROWS} rows have pictures at once"
             raise InputError(msg)
         rows = [self._review.row_of.get(word(name)) for name in ids]
-        found = [[] if row is None else self._pictures.of(row, SMALL, first=True) for row in rows]
-        return {"ids": ids}, [one[0].png if one else b"" for one in found]
+        return {"ids": ids}, self._pictures.small(rows)
 
     @answers
     def subject(self, name: str, column: str) -> tuple[dict[str, Any], list[bytes]]:
         """Return a row in full: its images, its values, what was decided and why."""
         item = self._review.find(word(name), word(column))
         row = self._review.row_of.get(item.id)
-        pictures = [] if row is None else self._pictures.of(row, LARGE)
+        pictures = [] if row is None else self._pictures.large(row)
         table, data = self._review.table, self._review.run.experiment.data
         names = [name for name in (*data.numeric, *data.categorical) if name in table.columns]
         decision = self._review.decision(item)

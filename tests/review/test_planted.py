@@ -86,7 +86,7 @@ def test_the_next_run_applies_what_was_decided_and_the_report_says_so(planted):
     assert run.metrics["test"]["auc"]["value"] > runs[0].metrics["test"]["auc"]["value"]
     assert run.environment["data_fingerprint"] != runs[0].environment["data_fingerprint"]
     messages = " ".join(line["text"] for line in run.history().messages)
-    assert "label corrections changed the judge" in messages
+    assert "WARN label corrections: table.corrections.jsonl: 29 corrected, 1 left out;" in messages
     html = report_html(run)
     assert "Label corrections" in html
     assert "left out by label review: 1" in html

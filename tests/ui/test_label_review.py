@@ -68,11 +68,13 @@ def wait_done(lab, place, word):
     lab.page.locator(".mf-suspect").nth(place).locator(".mf-did", has_text=word).wait_for()
 
 
-def test_labels_are_corrected_by_clicks_and_keys_and_the_next_run_knows(lab, reviewed, quoted):
+def test_labels_are_corrected_by_clicks_and_keys_and_the_next_run_knows(
+    lab, reviewed, quoted, work
+):
     run, wrong = reviewed
     table = run.path.parents[1] / "table.csv"
     before = table.read_bytes()
-    lab.open("review.ipynb", SHOW.format(path=quoted(run.path)))
+    lab.open("review.ipynb", SHOW.format(path=quoted(run.path.relative_to(work))))
     lab.run_all()
     lab.page.get_by_text("0 of 8 suspects reviewed").wait_for()
     names = lab.page.locator(".mf-suspect b").all_text_contents()

@@ -131,7 +131,9 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
 def test_a_change_is_followed_within_a_second(lab):
     opened(lab, "model_quick", DATA)
     settle(lab)
-    lab.page.locator('.mf-model select[data-family="fusion"] option').first.wait_for(state="attached")
+    lab.page.locator('.mf-model select[data-family="fusion"] option').first.wait_for(
+        state="attached"
+    )
     kinds = ["film", "concatenate", "bilinear", "late", "cross-attention", "kronecker", "mfb"]
     times = [lab.page.evaluate(REACTION, ["fusion", kind]) for kind in kinds]
     assert statistics.median(one["seen"] for one in times) < 150, times

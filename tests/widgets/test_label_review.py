@@ -98,7 +98,7 @@ def test_a_case_comes_with_images_values_and_reasons(run):
     assert buffers == [b""]
     (run.path.parents[1] / "images" / "0.png").write_bytes(b"no picture")
     found, buffers = ask(panel, "subject", name="P0", column="ill")
-    assert "cannot read" in found["pictures"][0]["note"]
+    assert "0.png: neither NIfTI nor DICOM" in found["pictures"][0]["note"]
     found, buffers = ask(panel, "thumbnails", ids=["P1", "P9", "gone"])
     assert [bool(one) for one in buffers] == [True, False, False]
     assert ask(panel, "thumbnails", ids=["P1"] * 300)[0]["type"] == "InputError"
