@@ -53,9 +53,7 @@ export class ModelPage {
     this.now = state;
     this.node.append(
       make("div", { class: "mf-model-top" }, this.status, this.sum, this.fit),
-      this.diagram.node,
-      this.wrong,
-      this.assumed,
+      make("div", { class: "mf-model-shape" }, this.diagram.node, this.wrong, this.assumed),
       this.choices,
     );
     this.update(state);
