@@ -5,9 +5,18 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["builder", "data_browser", "label_review", "run_panel", "workflow_editor"];
+const PANELS = [
+  "builder",
+  "comparison",
+  "data_browser",
+  "label_review",
+  "run_panel",
+  "runs_table",
+  "workflow_editor",
+];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
 const LARGER = {
+  builder: 120_000, // the data browser's and the model's pages are in it
   data_browser: 80_000, // forms of the whole experiment, grids and charts of the data
   workflow_editor: 520_000, // React and @xyflow/react; no other notebook loads it
 };

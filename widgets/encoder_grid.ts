@@ -46,7 +46,7 @@ export class EncoderGrid {
   private readonly found = make("span", { class: "mf-found", "aria-live": "polite" });
   private readonly heads = new Map<Column, HTMLButtonElement>();
   private readonly view: HTMLElement;
-  private readonly sheet = make("div", { class: "mf-sheet", role: "presentation" });
+  private readonly sheet = make("div", { class: "mf-sheet", role: "rowgroup" });
   private readonly about = make("div", { class: "mf-about", "aria-live": "polite" });
   private readonly other = make("button", { type: "button", class: "mf-button" });
   private readonly id = `mf-encoders-${(made += 1)}`;
@@ -87,11 +87,10 @@ export class EncoderGrid {
     ]);
     const head = make("div", { class: "mf-grid-row mf-grid-head", role: "row" });
     for (const [column, key] of COLUMNS) {
-      const button = make("button", { type: "button", tabindex: "-1" }, t(key));
+      const button = make("button", { type: "button" }, t(key));
       button.addEventListener("click", () => this.sort(column));
       this.heads.set(column, button);
       head.append(make("div", { role: "columnheader", "data-column": column }, button));
-      button.tabIndex = 0;
     }
     this.view = make("div", {
       class: "mf-grid-view",
@@ -100,13 +99,12 @@ export class EncoderGrid {
       "aria-label": t("m_encoders"),
       "aria-describedby": `${this.id}-hint`,
     });
-    this.view.append(this.sheet);
+    this.view.append(head, this.sheet);
     this.view.addEventListener("scroll", () => this.draw());
     this.view.addEventListener("keydown", (event) => this.key(event));
     this.other.addEventListener("click", () => this.pick(this.typed()));
     this.node.append(
       make("div", { class: "mf-filters" }, this.search, this.family, this.most, this.licence, this.found),
-      head,
       this.view,
       make("div", { class: "mf-grid-hint", id: `${this.id}-hint` }, t("m_encoder_hint"), this.other),
       this.about,
@@ -152,6 +150,7 @@ export class EncoderGrid {
     this.other.hidden = !NAME.test(name) || known || this.shown.length > 0;
     setText(this.other, t("m_use_name", { name }));
     this.view.scrollTop = 0;
+    this.reveal();
     this.draw();
   }
 
@@ -166,6 +165,7 @@ export class EncoderGrid {
   }
 
   private key(event: KeyboardEvent): void {
+    if (event.target instanceof HTMLButtonElement) return; // a column's title acts for itself
     const last = this.shown.length - 1;
     const to: Record<string, number> = {
       ArrowDown: this.cursor + 1,

@@ -2,11 +2,11 @@
 
 import { make, makeSvg, setText } from "./dom";
 import { t, word } from "./messages";
-import { blockName, count, shapeText, type Block, type Facts, type ModelState } from "./model_facts";
+import { blockName, count, multiplyAdds, shapeText, type Block, type Facts, type ModelState } from "./model_facts";
 
 const WIDTH = 640;
-const HEIGHT = 44;
-const GAP = 18;
+const HEIGHT = 40;
+const GAP = 15;
 const SPACE = 16;
 const MOST_VIEWS = 3;
 /** Letters of a line that a pixel has room for. */
@@ -62,10 +62,11 @@ export function arrange(blocks: Block[]): { boxes: Box[]; lines: [Box, Box][]; h
   const head = find("head");
   const output = find("output");
   row += 1;
-  if (head !== undefined) ends = [put(head, 0, row, lane, ends)];
+  const beside = (WIDTH - SPACE) * 0.56;
+  if (head !== undefined) ends = [put(head, 0, row, beside, ends)];
   if (output !== undefined) {
-    const x = head === undefined ? 0 : lane + SPACE;
-    put(output, both || head === undefined ? x : 0, head !== undefined && !both ? (row += 1) : row, both && head !== undefined ? WIDTH - x : WIDTH, ends);
+    const x = head === undefined ? 0 : beside + SPACE;
+    put(output, x, row, WIDTH - x, ends);
   }
   return { boxes, lines, height: (row + 1) * HEIGHT + row * GAP };
 }
@@ -104,13 +105,13 @@ function describe(boxes: Box[], facts: Facts | null): string {
 
 function draw({ block, x, y, width }: Box, facts: Facts | null, wrong: boolean): Element {
   const part = facts?.parts[block.id];
-  const weights = part === undefined || part.parameters === 0 ? "" : count(part.parameters);
-  const cost = part === undefined || part.multiply_adds === 0 ? "" : `${count(part.multiply_adds)}MAC`;
+  const weights = !part?.parameters ? "" : t("m_cost", { parameters: count(part.parameters) });
+  const cost = !part?.multiply_adds ? "" : multiplyAdds(part.multiply_adds);
   const kind = block.kind === undefined || block.kind === "" ? "" : word(block.kind);
   const isEnd = block.id.startsWith("view:") || block.id === "columns" || block.id === "output";
   const name = blockName(block.id);
   const room = Math.floor(width * LETTERS);
-  const first = makeSvg("text", { x: String(x + 10), y: String(y + 18), class: "mf-diagram-name" });
+  const first = makeSvg("text", { x: String(x + 10), y: String(y + 16), class: "mf-diagram-name" });
   first.append(shortened(name, room - weights.length));
   const left = room - name.length - weights.length - 2;
   if (kind !== "" && left > 3) {
@@ -124,9 +125,9 @@ function draw({ block, x, y, width }: Box, facts: Facts | null, wrong: boolean):
     { class: `mf-diagram-block${wrong ? " mf-bad" : ""}${isEnd ? " mf-diagram-end" : ""}`, "data-block": block.id },
     makeSvg("rect", { x: String(x), y: String(y), width: String(width), height: String(HEIGHT), rx: "3" }),
     first,
-    words(x + 10, y + 35, "mf-diagram-shape", shortened(second, room - cost.length)),
-    words(x + width - 10, y + 18, "mf-diagram-cost", weights),
-    words(x + width - 10, y + 35, "mf-diagram-cost", cost),
+    words(x + 10, y + 32, "mf-diagram-shape", shortened(second, room - cost.length)),
+    words(x + width - 10, y + 16, "mf-diagram-cost", weights),
+    words(x + width - 10, y + 32, "mf-diagram-cost", cost),
   );
   const title = makeSvg("title");
   setText(title, [name, kind, second, weights, cost].filter((one) => one !== "").join(" · "));

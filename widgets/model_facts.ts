@@ -89,6 +89,12 @@ export function count(value: number): string {
   return String(value);
 }
 
+/** Multiply-adds: 128 MAC, 61.4 kMAC, 1.81 GMAC. */
+export function multiplyAdds(value: number): string {
+  const text = count(value);
+  return /\d$/.test(text) ? `${text} MAC` : `${text}MAC`;
+}
+
 /** Bytes as machines are sold: 850 MB, 1.20 GB. */
 export function bytes(value: number): string {
   return value >= 0.9995e9 ? `${digits(value / 1e9)} GB` : `${Math.max(1, Math.round(value / 1e6))} MB`;

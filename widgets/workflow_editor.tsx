@@ -7,6 +7,7 @@ import {
   ReactFlow,
   ReactFlowProvider,
   useReactFlow,
+  useUpdateNodeInternals,
   type Connection as Joint,
   type Edge as FlowEdge,
   type NodeChange,
@@ -218,6 +219,16 @@ function Drawing({ state, catalogue, ask, request }: DrawingProps) {
     });
     if (wanted.current !== null && nodesOf(state)[wanted.current] !== undefined) wanted.current = null;
   }, [state, kinds]);
+
+  // A node that is told something new while it is being measured loses its ports, and they are not
+  // measured again by themselves: no edge could begin or end there.
+  const measure = useUpdateNodeInternals();
+  useEffect(() => {
+    const lost = nodes
+      .filter((one) => one.measured !== undefined && flow.getInternalNode(one.id)?.internals.handleBounds === undefined)
+      .map((one) => one.id);
+    if (lost.length > 0) measure(lost);
+  }, [nodes, flow, measure]);
 
   const edges = useMemo(() => edgesFor(state, kinds, cut), [state, kinds, cut]);
   const selected = nodes.filter((one) => one.selected);

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from medfusion.commands.outcome import Outcome
@@ -13,6 +14,12 @@ from medfusion.errors import InputError, unknown
 
 # A fixed width: help reads the same in a terminal, in a notebook and in the docs.
 _Formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=88)
+
+_Adding = Callable[[str, str, str], argparse.ArgumentParser]
+"""Adds a verb: its name, what it does, an example."""
+
+_Changing = Callable[[argparse.ArgumentParser], None]
+"""Adds options to a verb."""
 
 
 class UsageError(InputError):
@@ -165,9 +172,31 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("run", metavar="RUN")
     add_json(sub)
 
-    sub = add("runs", "list the runs", "runs")
+    sub = add(
+        "runs",
+        "list the runs, tag them, write notes, delete them",
+        "runs --state finished --text resnet\n"
+        '  medfusion runs skin-20260101-120000 --tag best --note "for the paper"\n'
+        "  medfusion runs skin-20260101-120000 --delete --yes",
+    )
+    sub.add_argument("chosen", nargs="*", metavar="RUN", help="these runs only, by name or folder")
     sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    sub.add_argument("--state", help="list runs in this state, such as finished")
+    sub.add_argument("--tagged", metavar="TAG", help="list runs with this tag")
+    sub.add_argument("--text", help="list runs whose name, tags, note or model has these words")
+    sub.add_argument("--metric", help="metric of the test split to list (the main one)")
+    sub.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help="put a tag on (repeatable)"
+    )
+    sub.add_argument(
+        "--untag", action="append", default=[], metavar="TAG", help="take a tag off (repeatable)"
+    )
+    sub.add_argument("--note", metavar="TEXT", help="write the note; it replaces the one before")
+    sub.add_argument("--delete", action="store_true", help="delete the runs for good")
+    sub.add_argument("--yes", action="store_true", help="with --delete: yes, really")
     add_json(sub)
+
+    _add_versions(add, add_json)
 
     sub = add(
         "compare",
@@ -346,60 +375,84 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     return root
 
 
-def _add_workflow(add: Any, add_json: Any) -> None:
-    sub = add(
-        "workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion"
-    )
-    actions = sub.add_subparsers(
-        dest="action",
-        metavar="run|validate|show|export|import|templates|edit",
-        required=True,
-        parser_class=_Parser,
-    )
+def _actions(sub: argparse.ArgumentParser, verb: str, names: str) -> _Adding:
+    """Give a verb verbs of its own, and return what adds one of them."""
+    actions = sub.add_subparsers(dest="action", metavar=names, required=True, parser_class=_Parser)
 
-    def action(name: str, summary: str, example: str, file: str | None) -> argparse.ArgumentParser:
+    def action(name: str, summary: str, example: str) -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = actions.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"Example:\n  medfusion workflow {example}",
+            epilog=f"Example:\n  medfusion {verb} {example}",
             formatter_class=_Formatter,
             add_help=False,
         )
         made.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+        return made
+
+    return action
+
+
+def _add_versions(add: _Adding, add_json: _Changing) -> None:
+    sub = add("versions", "name models: skin@2 is a run's trained model", "versions list")
+    action = _actions(sub, "versions", "add|list|show|remove")
+    one = action(
+        "add",
+        "name a run's trained model; it is the next version of that name",
+        'add skin runs/skin-20260101-120000 --note "for the reader study"',
+    )
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--note", default="", metavar="TEXT", help="what to remember about it")
+    listed = action("list", "list the versions", "list")
+    listed.add_argument("name", nargs="?", metavar="NAME", help="of this model only")
+    shown = action("show", "show a version after checking its weights", "show skin@2")
+    shown.add_argument("version", metavar="NAME@NUMBER", help="or NAME@latest")
+    gone = action("remove", "take a version off the list; the run stays", "remove skin@2")
+    gone.add_argument("version", metavar="NAME@NUMBER")
+    for made in (one, listed, shown, gone):
+        made.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+        add_json(made)
+
+
+def _add_workflow(add: _Adding, add_json: _Changing) -> None:
+    sub = add(
+        "workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion"
+    )
+    added = _actions(sub, "workflow", "run|validate|show|export|import|templates|edit")
+
+    def action(name: str, summary: str, example: str, file: str | None) -> argparse.ArgumentParser:
+        made = added(name, summary, f"{name} {example}".rstrip())
         if file is not None:
             made.add_argument("file", metavar=file)
         return made
 
     summary = "do every step that is new or changed since the last time"
-    run = action("run", summary, "run skin.medfusion", "FILE.medfusion")
+    run = action("run", summary, "skin.medfusion", "FILE.medfusion")
     run.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
     run.add_argument("--detach", action="store_true", help="return at once; it goes on by itself")
     add_json(run)
     summary = "say what is missing or wrong, each at its node and port"
-    add_json(action("validate", summary, "validate skin.medfusion", "FILE.medfusion"))
-    show = action(
-        "show", "list the nodes and how far they are", "show skin.medfusion", "FILE.medfusion"
-    )
+    add_json(action("validate", summary, "skin.medfusion", "FILE.medfusion"))
+    show = action("show", "list the nodes and how far they are", "skin.medfusion", "FILE.medfusion")
     show.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
     add_json(show)
     summary = "write a file to share, or the experiment of a training node"
-    export = action("export", summary, "export skin.medfusion --out skin.yaml", "FILE.medfusion")
+    export = action("export", summary, "skin.medfusion --out skin.yaml", "FILE.medfusion")
     export.add_argument("--out", required=True, metavar="FILE.medfusion|.yaml")
     export.add_argument("--training", metavar="NODE", help="the training node, where several are")
     add_json(export)
     summary = "make a workflow of an experiment, or take over one from elsewhere"
-    taken = action(
-        "import", summary, "import skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion"
-    )
+    taken = action("import", summary, "skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion")
     taken.add_argument("--out", required=True, metavar="FILE.medfusion")
     add_json(taken)
     summary = "list the templates, or write one with its phantom data"
-    templates = action("templates", summary, "templates survival --out trial", None)
+    templates = action("templates", summary, "survival --out trial", None)
     templates.add_argument("name", nargs="?", metavar="NAME")
     templates.add_argument("--out", default=".", metavar="DIR", help="folder to write to (.)")
     add_json(templates)
-    edit = action("edit", "draw a workflow, in a notebook: %%medfusion workflow edit", "edit", None)
+    edit = action("edit", "draw a workflow, in a notebook: %%medfusion workflow edit", "", None)
     edit.add_argument("file", nargs="?", metavar="FILE.medfusion", help="where to start")
 
 

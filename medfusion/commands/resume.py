@@ -7,7 +7,7 @@ import argparse
 from medfusion.commands.outcome import Outcome
 from medfusion.commands.train import detach, work
 from medfusion.modalities.folder import ComparisonFolder, is_comparison
-from medfusion.runs import RunFolder
+from medfusion.runs.versions import find_run
 from medfusion.workflow import WorkflowFolder, is_workflow
 
 
@@ -25,5 +25,5 @@ def execute(arguments: argparse.Namespace) -> Outcome:
         if arguments.detach:
             return compare_modalities.detach(comparison)
         return compare_modalities.work(comparison)
-    run = RunFolder(arguments.run)
+    run = find_run(arguments.run)
     return detach(run) if arguments.detach else work(run)

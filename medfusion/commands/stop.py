@@ -7,6 +7,7 @@ import argparse
 from medfusion.commands.outcome import Outcome
 from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder, process
+from medfusion.runs.versions import find_run
 from medfusion.workflow import WorkflowFolder, is_workflow
 
 PATIENCE_SECONDS = 60.0
@@ -20,7 +21,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     elif is_comparison(arguments.run):
         run = ComparisonFolder(arguments.run)
     else:
-        run = RunFolder(arguments.run)
+        run = find_run(arguments.run)
     if run.status.active:
         run.stop()
         try:

@@ -28,7 +28,7 @@ class MedFusionMagics(Magics):
         """Multimodal medical deep learning: the commands of `medfusion`, and experiments as YAML.
 
         As a line, the words of the command line; `train` and `resume` return at once, show the live
-        panel and give the run:
+        panel and give the run; `build`, `runs` and `compare` show their panels:
 
             %medfusion
             %medfusion browse skin.csv

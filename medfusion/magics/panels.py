@@ -44,6 +44,24 @@ def _review(words: list[str]) -> Any:
     return LabelReview(asked.run, journal=asked.journal, who=asked.who, rank=asked.rank)
 
 
+def _runs(words: list[str]) -> Any:
+    asked = parser().parse_args(words)
+    if words not in (["runs"], ["runs", "--runs", asked.runs]):
+        return None
+    from medfusion.widgets.runs_table import RunsTable
+
+    return RunsTable(asked.runs)
+
+
+def _compare(words: list[str]) -> Any:
+    asked = parser().parse_args(words)
+    if asked.json or asked.modalities is not None or len(asked.compared) < 2:
+        return None
+    from medfusion.widgets.comparison import ComparisonPanel
+
+    return ComparisonPanel(*asked.compared, split=asked.split)
+
+
 def _workflow(words: list[str]) -> Any:
     if words[1:2] != ["edit"]:
         return None
@@ -52,4 +70,11 @@ def _workflow(words: list[str]) -> Any:
     return WorkflowEditor(parser().parse_args(words).file)
 
 
-_OPENERS = {"browse": _browse, "build": _build, "review": _review, "workflow": _workflow}
+_OPENERS = {
+    "browse": _browse,
+    "build": _build,
+    "compare": _compare,
+    "review": _review,
+    "runs": _runs,
+    "workflow": _workflow,
+}

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from medfusion.errors import CorrectionsError, RunError
-from medfusion.runs import atomic, control, environment, status
+from medfusion.runs import atomic, control, environment, notes, status
 from medfusion.runs.history import History
+from medfusion.runs.notes import Notes
 from medfusion.runs.status import Status
 from medfusion.spec import Experiment
 
@@ -23,6 +24,7 @@ SPLIT = "split.csv"
 PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
+BEST = "best.safetensors"
 PREPROCESSING = "preprocessing.json"
 TASK = "task.json"
 MISTAKES = "mistakes.json"
@@ -41,7 +43,8 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).resolve()
+        self._given = Path(path).absolute()
+        self.path = self._given.resolve()
         if not (self.path / EXPERIMENT).is_file():
             msg = f"{path}: not a run folder (it has no {EXPERIMENT})"
             raise RunError(msg)
@@ -80,6 +83,48 @@ class RunFolder:
     def split(self) -> list[dict[str, str]]:
         """Rows of split.csv: id, group, split."""
         return self._rows(SPLIT, ("id", "group", "split"))
+
+    @property
+    def notes(self) -> Notes:
+        """Tags and note that a person gave the run."""
+        return notes.read(self.path)
+
+    def tag(self, *tags: str) -> None:
+        """Put tags on the run.
+
+        Raises:
+            RunError: One cannot be a tag.
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(tag=tags).write(self.path)
+
+    def untag(self, *tags: str) -> None:
+        """Take tags off the run, where it has them.
+
+        Raises:
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(untag=tags).write(self.path)
+
+    def annotate(self, note: str) -> None:
+        """Write the run's note; it replaces the one before.
+
+        Raises:
+            RunError: The note is too long or has control characters.
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(note=note).write(self.path)
+
+    def delete(self) -> None:
+        """Delete the run for good; see `medfusion.runs.deletion.delete`.
+
+        Raises:
+            RunError: It is at work, was opened by a link, or is a named version of a model.
+            StorageError: It cannot be removed.
+        """
+        from medfusion.runs import deletion
+
+        deletion.delete(self._given)
 
     def history(self) -> History:
         """Return the curves so far; `update()` on it reads what came since."""
@@ -219,10 +264,14 @@ def _fresh(runs: Path, name: str) -> Path:
 
 
 def list_runs(runs: str | Path = "runs") -> list[RunFolder]:
-    """Return the runs in a folder, the newest first; what is no run is passed over."""
+    """Return the runs in a folder, the newest first; what is no run is passed over, and what is hidden."""
     runs = Path(runs)
     if not runs.is_dir():
         return []
-    found = [path for path in runs.iterdir() if (path / EXPERIMENT).is_file()]
+    found = [
+        path
+        for path in runs.iterdir()
+        if not path.name.startswith(".") and (path / EXPERIMENT).is_file()
+    ]
     found.sort(key=lambda path: (path / EXPERIMENT).stat().st_mtime, reverse=True)
     return [RunFolder(path) for path in found]

@@ -47,7 +47,7 @@ class ModelDesk:
         if not self._open:
             self._open = True
             self._worker = self._worker or shared_worker()
-            self._worker.start()
+            self._worker.start(self._told)
             self._panel.observe(self._follow, names="state")
             self._follow()
         return {
@@ -95,13 +95,19 @@ class ModelDesk:
             done = functools.partial(self._answered, found)
             known = self._worker.ask(self, "blueprint", found.question, done)
             waits = known is None
-        self._publish(found, known, waits=waits)
+        self._panel.publish(model=self._state(found, known, waits=waits))
 
     def _answered(self, asked: Outline, answer: Answer) -> None:
-        if self._shown is not None and asked.question == self._shown.question:
-            self._publish(self._shown, answer, waits=False)
+        def change(shown: Any) -> Any:
+            now = self._shown
+            if now is None or now.question != asked.question:
+                return shown  # nobody wants to know any more
+            return self._state(now, answer, waits=False)
 
-    def _publish(self, found: Outline, answer: Answer | None, *, waits: bool) -> None:
+        self._panel.change("model", change)
+
+    def _state(self, found: Outline, answer: Answer | None, *, waits: bool) -> dict[str, Any]:
+        """Return what the page shows."""
         wrong = {block: list(said) for block, said in found.wrong.items()}
         facts, assumed = None, list(found.assumed)
         if answer is not None and "error" in answer:
@@ -109,19 +115,16 @@ class ModelDesk:
         elif answer is not None:
             assumed += answer["assumed"]
             facts = {key: value for key, value in answer.items() if key != "assumed"}
-        self._panel.publish(
-            model={
-                "blocks": found.blocks,
-                "wrong": wrong,
-                "assumed": assumed,
-                "waits": waits,
-                "facts": facts,
-                "batch": found.batch,
-                "device": found.device,
-                "machine": None if self._worker is None else self._worker.machine,
-                "formulas": self._formulas() is not None,
-            }
-        )
+        return {
+            "blocks": found.blocks,
+            "wrong": wrong,
+            "assumed": assumed,
+            "waits": waits,
+            "facts": facts,
+            "batch": found.batch,
+            "device": found.device,
+            **self._known(),
+        }
 
     # The catalogue ------------------------------------------------------------------------------------
 
@@ -137,10 +140,13 @@ class ModelDesk:
         told = known or {}
         return {family: told.get(family) or kinds for family, kinds in _summaries().items()}
 
-    def _told(self, _answer: Answer) -> None:
-        state = self._panel.state.get("model")
-        if state is not None:
-            self._panel.publish(model={**state, "formulas": True})
+    def _told(self, _answer: Answer | None = None) -> None:
+        """Show what the other process has told beside numbers: formulas, the machine's memory."""
+        self._panel.change("model", lambda shown: shown and {**shown, **self._known()})
+
+    def _known(self) -> dict[str, Any]:
+        machine = None if self._worker is None else self._worker.machine
+        return {"machine": machine, "formulas": self._formulas() is not None}
 
 
 @functools.cache

@@ -68,16 +68,18 @@ def outline(draft: Draft) -> Outline:
         segmented = said if said in views else next(iter(views))
     question = None
     if model is not None and not wrong:
+        # What views are called changes nothing, and a wrong name is a matter of the Data page.
+        short = {name: f"view{number}" for number, name in enumerate(views)}
         question = {
             "model": model.model_dump(mode="json"),
-            "views": {name: list(shape) for name, shape in views.items()},
-            "instances": instances,
-            "places": places,
+            "views": {short[name]: list(shape) for name, shape in views.items()},
+            "instances": {short[name]: count for name, count in instances.items()},
+            "places": [short[name] for name in places],
             "numeric": numeric,
             "categorical": categorical,
             "target": dict(target),
             "loss": dict(_mapping(training.get("loss"))),
-            "segmented": segmented,
+            "segmented": None if segmented is None else short[segmented],
             "moments": _moments(_mapping(training.get("optimizer"))),
             "table": _table(draft, data.get("table")),
         }

@@ -147,6 +147,8 @@ def _distinct(path: str, changed: int) -> dict[str, int]:
 
 def main() -> None:
     """Answer until the input ends."""
+    if hasattr(os, "nice"):
+        os.nice(5)  # the page and the kernel come first
     # Libraries that print must not disturb the answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -104,10 +104,17 @@ class Worker:
         self._waiting: OrderedDict[tuple[int, str], tuple[str, Any, Done]] = OrderedDict()
         self._asked: tuple[int, str, Any, Done, int] | None = None
         self._count = 0
+        self._ready: list[Callable[[], None]] = []
 
-    def start(self) -> None:
-        """Start the process, so that it is warm when the first question comes."""
+    def start(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Start the process, so that it is warm when the first question comes.
+
+        Args:
+            ready: Called once, on another thread, when `machine` is known; not where it is already.
+        """
         with self._lock:
+            if self.machine is None:
+                self._ready.append(ready)
             self._run()
 
     def ask(self, asker: object, ask: str, question: Any, done: Done) -> Answer | None:
@@ -192,7 +199,11 @@ class Worker:
             except ValueError:
                 continue
             if "machine" in message:
-                self.machine = message["machine"]
+                with self._lock:
+                    self.machine = message["machine"]
+                    told, self._ready = self._ready, []
+                for ready in told:
+                    ready()
             else:
                 self._take(message)
         process.wait()

@@ -14,7 +14,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 from IPython.display import HTML, display
 
-from medfusion.errors import InputError, MedFusionError, unknown
+from medfusion.errors import InputError, unknown
 from medfusion.runs import RunFolder, control, process
 from medfusion.widgets import plotly_library, still
 from medfusion.widgets.feed import Feed
@@ -65,7 +65,7 @@ class RunPanel(Panel):
             raise InputError(msg)
         self.runs = tuple(run if isinstance(run, RunFolder) else RunFolder(run) for run in runs)
         super().__init__("run_panel", ["runs"], **unknown_arguments)
-        self.library = _library()
+        self.library = plotly_library.found()
         self.publish(
             runs=[_described(run) for run in self.runs], look=dict(LOOK), open=self._opening()
         )
@@ -269,14 +269,6 @@ def _first(feed: Feed) -> dict[str, Any]:
         return feed.sketch()
     feed.poll()
     return feed.frame()
-
-
-def _library() -> ipywidgets.Widget | None:
-    # Without plotly.js the panel draws plain curves; everything else works.
-    try:
-        return plotly_library.shared()
-    except MedFusionError:
-        return None
 
 
 def _stills(panel: RunPanel) -> str:

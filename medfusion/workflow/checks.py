@@ -142,7 +142,8 @@ def _inputs(workflow: Workflow) -> list[Problem]:
                     for kind in KINDS.values()
                     if any(one.type == port.type for one in kind.outputs)
                 ]
-                sentence = f"is missing: join it to a {' or '.join(givers)} node"
+                article = "an" if givers[0][0] in "aeiou" else "a"
+                sentence = f"is missing: join it to {article} {' or '.join(givers)} node"
                 found.append(Problem(sentence, name, port.name))
             elif port.several and count < port.least:
                 found.append(Problem(f"needs {port.least} edges or more", name, port.name))
@@ -185,14 +186,13 @@ _SAID: tuple[Path, ...] = (
 
 
 def _of_group(workflow: Workflow, names: list[str], fallback: str) -> list[Problem]:
-    kinds: dict[str, str] = {}
-    for name in names:  # of several, the last, which is the one that holds
-        kinds[workflow.nodes[name].kind] = name
+    # Of several of a kind, the last, which is the one that holds.
+    kinds = {str(workflow.nodes[each].kind): each for each in names}
     alone = len(names) == 1
     found = []
     for path, sentence, own in draft_of(workflow, names).problems:
         kind = owner(path) if path else None
-        name = kinds.get(kind) if kind is not None else fallback
+        name: str | None = fallback if kind is None else kinds.get(kind)
         if name is None and kind == "data" and path[:2] == ("data", "images"):
             name = kinds.get("preprocessing")
         if name is None or (alone and kind is None):

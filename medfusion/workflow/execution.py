@@ -112,7 +112,7 @@ def _step(folder: WorkflowFolder, workflow: Workflow, steps: Steps, name: str) -
         return
     started = time.monotonic()
     same_before = kept["key"]
-    changed = {} if key is None else {"key": None, "result": {}}
+    changed: dict[str, Any] = {} if key is None else {"key": None, "result": {}}
     folder.keep(name, state="running", sentence="", **changed)
     work: Work = steps.do(name, key)
     seconds = round(time.monotonic() - started, 2)

@@ -209,8 +209,10 @@ def _merge(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     whole = dict(one)
     for key, value in other.items():
         before = whole.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        # Parts that have kinds are chosen as a whole: no mixture of two of them.
-        mixed = both and before.get("kind") == value.get("kind")
-        whole[key] = _merge(before, value) if mixed else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            # Parts that have kinds are chosen as a whole: no mixture of two of them.
+            alike = before.get("kind") == value.get("kind")
+            whole[key] = _merge(before, value) if alike else value
+        else:
+            whole[key] = value
     return whole

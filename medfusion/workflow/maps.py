@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def write_maps(run: RunFolder, folder: Path, most: int = MOST) -> list[dict[str,
     cohort = Cohort.load(experiment, split=saved_split(run), preprocessing=preprocessing)
     rows = _chosen(cohort, most)
     loader = Loader(cohort, rows, batch_size=len(rows), shuffle=False, seed=0, augment=False)
-    written = []
+    written: list[dict[str, Any]] = []
     with atomic.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for batch in loader.epoch(0):
@@ -60,7 +61,7 @@ def write_maps(run: RunFolder, folder: Path, most: int = MOST) -> list[dict[str,
         target = batch.target
         if target is None:
             continue
-        found = class_activation(model, inputs, lambda logits, t=target: task.score(logits, t))
+        found = class_activation(model, inputs, functools.partial(task.score, target=target))
         for place, row in enumerate(batch.row):
             for view in shown:
                 present = batch.image_present[place, list(experiment.data.images).index(view)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 
-_FILES = (("data", "table"), ("data", "root"), ("model", "image", "weights"))
+_FILES: tuple[Place, ...] = (("data", "table"), ("data", "root"), ("model", "image", "weights"))
 """What names files in an experiment."""
 
 _IN_WORDS = re.compile(r"(?:^|[\s\"'(=])(?:~?/[^\s/]+/|[A-Za-z]:[\\/]|\\\\\w|file:)")
@@ -40,7 +40,7 @@ def shared(workflow: Workflow, folder: Path) -> tuple[Workflow, tuple[str, ...]]
     """
     _refuse_patients(workflow)
     plain = workflow.model_dump(mode="json")
-    notes = []
+    notes: list[str] = []
     for name, node in plain["nodes"].items():
         for place in _FILES:
             notes += _portable(workflow.folder, folder, node["settings"], place, name)

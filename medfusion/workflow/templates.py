@@ -103,7 +103,7 @@ def _seen(**other: Any) -> dict[str, Any]:
 
 _IMAGE = {"image": {"kind": "timm", "name": "resnet10t"}}
 _SHARES = {"split": {"kind": "column", "column": "split"}}
-_QUICK = {"evaluation": {"bootstrap": 200}}
+_QUICK: dict[str, Any] = {"evaluation": {"bootstrap": 200}}
 _BACKBONE = (
     "data.data > preprocessing.data",
     "preprocessing.data > split.data",

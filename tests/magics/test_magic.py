@@ -210,3 +210,22 @@ def test_review_opens_the_panel_and_decides_by_words(shell, tmp_path, monkeypatc
     assert panel.review.refresh()
     assert [one.id for one in panel.review.decisions.done] == ["p3"]
     assert shell.run_line_magic("medfusion", "review --help") is None
+
+
+def test_runs_and_comparisons_are_panels(judged_run, tmp_path, monkeypatch):
+    from medfusion.magics.magic import _line
+    from medfusion.widgets import assets
+    from medfusion.widgets.comparison import ComparisonPanel
+    from medfusion.widgets.runs_table import RunsTable
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    monkeypatch.chdir(tmp_path)
+    one, two = (judged_run("runs", name) for name in ("one", "two"))
+    table = _line(["runs", "--runs", "runs"])
+    assert isinstance(table, RunsTable)
+    table.close()
+    found = _line(["compare", str(one.path), str(two.path), "--split", "val"])
+    assert isinstance(found, ComparisonPanel)
+    assert found.state["comparison"]["split"] == "val"
+    assert _line(["runs", "--json"])["runs"][0]["name"] in (one.name, two.name)
+    assert _line(["runs", one.name, "--tag", "best"]) is None

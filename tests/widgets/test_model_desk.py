@@ -85,6 +85,7 @@ def test_a_change_is_followed_by_numbers(desk):
     names = [block["id"] for block in shown["blocks"]]
     assert names == ["view:photo", "image", "columns", "table", "fusion", "head", "output"]
     facts = shown["facts"]
+    assert shown["machine"]["bytes"] > 1e9
     assert facts["parts"]["image"]["parameters"] == 11_176_512
     assert facts["parts"]["image"]["shapes"]["map"] == [512, 2, 2]
     assert facts["outputs"] == 1
@@ -301,6 +302,7 @@ def test_outputs_of_labels_and_of_several_tasks():
 @pytest.mark.parametrize("document", [
     {}, {"data": None}, {"data": {"images": {"a": None}}}, {"data": {"images": {"a": {"size": "x"}}}},
     {"data": {"numeric": "age"}}, {"model": 3}, {"model": {"image": 4}}, {"data": {"target": 5}},
+    {"data": {"images": {"a.b": {"instances": {"kind": "bag"}}, "keys": {"column": "x"}}}},
     {"training": {"batch_size": "many", "optimizer": 1}}, {"data": {"table": "\0"}},
 ])  # fmt: skip
 def test_nonsense_breaks_nothing(document):

@@ -5,7 +5,7 @@ import { EncoderGrid, type Encoder } from "../encoder_grid";
 import type { FormHost, Path } from "../form";
 import { speak, t } from "../messages";
 import { arrange } from "../model_diagram";
-import { bytes, count, fitSentence, largestBatch, trainingBytes, type Block, type Facts, type ModelState } from "../model_facts";
+import { bytes, count, fitSentence, multiplyAdds, largestBatch, trainingBytes, type Block, type Facts, type ModelState } from "../model_facts";
 import { ModelPage } from "../model_page";
 import { isRecord } from "../schema";
 
@@ -93,6 +93,7 @@ async function page(first: ModelState | null, said: Record<string, unknown> = {}
 
 test("numbers in words", () => {
   expect([0, 640, 5632, 11_176_512, 999_600, 1_813_561_344].map(count)).toEqual(["0", "640", "5.63 k", "11.2 M", "1.00 M", "1.81 G"]);
+  expect([128, 61_400, 1_813_561_344].map(multiplyAdds)).toEqual(["128 MAC", "61.4 kMAC", "1.81 GMAC"]);
   expect([85e6, 1.2e9, 25.1e9, 1].map(bytes)).toEqual(["85 MB", "1.20 GB", "25.1 GB", "1 MB"]);
 });
 
@@ -123,7 +124,7 @@ test("blocks stand below what they come from, and none over another", () => {
     const { boxes, lines, height } = arrange(blocks);
     for (const [from, to] of lines) expect(to.y > from.y || to.x > from.x).toBe(true);
     for (const one of boxes) {
-      expect(one.y + 44).toBeLessThanOrEqual(height);
+      expect(one.y + 40).toBeLessThanOrEqual(height);
       expect(one.x + one.width).toBeLessThanOrEqual(641);
       for (const other of boxes) {
         if (one === other || one.y !== other.y) continue;
