@@ -125,6 +125,7 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     lab.picture("workflow_ready_light")
     run.click()
     wait_states(lab, dict.fromkeys(KINDS, "done"))
+    run.wait_for()  # in place of Stop
     assert ask(lab, "editor.work.status.state") == "finished"
     lab.picture("workflow_done_light")
 
@@ -147,6 +148,7 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     lab.page.wait_for_timeout(300)
     run.click()
     wait_states(lab, {"data": "failed", "training": "blocked"})
+    run.wait_for()
     assert "weight" in lab.page.locator('[data-node="data"] .mf-wf-said').text_content()
     lab.theme("JupyterLab Dark")
     lab.picture("workflow_failed_dark")
