@@ -5,10 +5,13 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["builder", "run_panel", "workflow_editor"];
+const PANELS = ["builder", "data_browser", "label_review", "run_panel", "workflow_editor"];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
-// React and @xyflow/react; loaded by notebooks that draw a workflow, and by no other.
-const LARGER = { workflow_editor: 520_000 };
+const LARGER = {
+  builder: 120_000, // the data browser's and the model's pages are in it
+  data_browser: 80_000, // forms of the whole experiment, grids and charts of the data
+  workflow_editor: 520_000, // React and @xyflow/react; no other notebook loads it
+};
 
 const here = import.meta.dirname;
 const widgets = join(here, "..", "medfusion", "widgets", "static");

@@ -212,6 +212,55 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     add_json(sub)
 
     sub = add(
+        "review",
+        "list the labels that a run contradicts, and decide about them (in a notebook the magic of "
+        "the same words shows them with their images)",
+        "review runs/skin-20260101-120000 --most 20\n"
+        "  medfusion review RUN --relabel P7=benign --exclude P9 --reason 'seen with Dr. Li'\n"
+        "  medfusion train skin.yaml --set data.corrections=cohort.corrections.jsonl",
+    )
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument(
+        "--relabel",
+        action="append",
+        default=[],
+        metavar="ID[=LABEL]",
+        help="give a row another label, by default the suggested one (repeatable)",
+    )
+    for action, meaning in (
+        ("exclude", "leave a row out"),
+        ("flag", "mark a row to be looked at again"),
+        ("keep", "say that a label is right"),
+    ):
+        sub.add_argument(
+            f"--{action}", action="append", default=[], metavar="ID", help=f"{meaning} (repeatable)"
+        )
+    sub.add_argument(
+        "--undo",
+        nargs="?",
+        const="",
+        metavar="ID",
+        help="take back the last decision, or the one about a row",
+    )
+    sub.add_argument("--redo", action="store_true", help="take it again")
+    sub.add_argument("--column", metavar="NAME", help="which label, where a row has several")
+    sub.add_argument("--reason", default="", metavar="TEXT", help="why")
+    sub.add_argument("--who", default="", metavar="NAME", help="who decides")
+    sub.add_argument(
+        "--journal",
+        metavar="FILE.jsonl",
+        help="the journal (the run's own, else <table>.corrections.jsonl beside the experiment)",
+    )
+    sub.add_argument(
+        "--rank",
+        default="margin",
+        choices=("margin", "confidence"),
+        help="rank by normalised margin (default) or by self-confidence",
+    )
+    sub.add_argument("--most", type=int, default=20, metavar="N", help="labels to list (20)")
+    add_json(sub)
+
+    sub = add(
         "models",
         "list what models are made of",
         "models fusion\n"
@@ -283,6 +332,12 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     )
     sub.add_argument("experiment", nargs="?", metavar="EXPERIMENT.yaml", help="where to start")
 
+    sub = add(
+        "browse",
+        "look through a table and its images, in a notebook: %%medfusion browse",
+        "browse skin.csv",
+    )
+    sub.add_argument("file", nargs="?", metavar="FILE", help="a table, or an experiment's YAML")
     _add_workflow(add, add_json)
 
     sub = add("lab", "start JupyterLab with the quickstart", "lab")

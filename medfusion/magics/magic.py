@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from medfusion.commands import execute, parser
 from medfusion.commands.parser import UsageError
 from medfusion.errors import InputError
+from medfusion.magics import panels
 from medfusion.spec import Experiment
 
 DETACHED = ("train", "resume")
@@ -30,12 +31,14 @@ class MedFusionMagics(Magics):
         panel and give the run:
 
             %medfusion
+            %medfusion browse skin.csv
             %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
             %medfusion workflow edit skin.medfusion
@@ -85,8 +88,9 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if not _asks_help(words) and (verb == "build" or words[:2] == ["workflow", "edit"]):
-        return _drawn(words)
+    panel = None if _asks_help(words) else panels.opened(verb, words)
+    if panel is not None:
+        return panel
     if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
         words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
@@ -101,18 +105,6 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
-
-
-def _drawn(words: list[str]) -> Any:
-    """Return the panel that forms and drawings need."""
-    arguments = parser().parse_args(words)
-    if arguments.verb == "build":
-        from medfusion.widgets.builder import Builder
-
-        return Builder(arguments.experiment)
-    from medfusion.widgets.workflow_editor import WorkflowEditor
-
-    return WorkflowEditor(arguments.file)
 
 
 def _asks_help(words: list[str]) -> bool:
