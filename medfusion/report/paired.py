@@ -42,7 +42,9 @@ def differences(first: RunFolder, second: RunFolder, split: str) -> list[dict[st
         msg = f"{first.name} and {second.name} have different tasks; they cannot be compared"
         raise InputError(msg)
     return [
-        _difference(first, second, split, own, [rows_of_task(side, name, own) for side in sides], name)
+        _difference(
+            first, second, split, own, [rows_of_task(side, name, own) for side in sides], name
+        )
         for name, own in target.tasks.items()
     ]
 
