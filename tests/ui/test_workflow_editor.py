@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from medfusion.workflow import Workflow
 
 SHOW = (
@@ -75,6 +77,7 @@ def wait_states(lab, wanted, timeout=90_000):
         mark.wait_for(timeout=timeout)
 
 
+@pytest.mark.timeout(300)  # four passes of the work, each a process of its own
 def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     folder = opened(lab, work, "drawing")
     lab.kernel(
