@@ -22,7 +22,7 @@ EDGES = [
 def opened(lab, work, name):
     folder = work / name
     folder.mkdir()
-    lab.open(f"{name}.ipynb", SHOW.format(name=name, folder=str(folder)))
+    lab.open(f"{name}.ipynb", SHOW.format(name=name, folder=name))
     lab.run_all()
     lab.page.locator(".mf-workflow .mf-wf-palette button").first.wait_for()
     return folder
