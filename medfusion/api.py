@@ -1,4 +1,4 @@
-"""MedFusion from Python: `train` and `Run`, `compare_modalities` and `Comparison`."""
+"""MedFusion from Python: `train`, `watch` and `Run`, `compare_modalities` and `Comparison`."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class Run(RunFolder):
 
     def panel(self) -> Any:
         """Return the live panel: curves, time left, log, Pause, Resume and Stop."""
-        from medfusion.widgets import RunPanel
-
-        return RunPanel(self)
+        return watch(self)
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that opens offline, and return its path.
@@ -127,6 +125,24 @@ def train(
         display(run.panel())  # type: ignore[no-untyped-call]
         run._shown_in = cell  # noqa: SLF001
     return run
+
+
+def watch(*runs: RunFolder | str | Path) -> Any:
+    """Return the live panel of one run, or of several laid over each other.
+
+    Args:
+        runs: The runs, or the paths of their folders.
+
+    Raises:
+        InputError: No run is given.
+        RunError: There is no run folder.
+
+    Example:
+        >>> watch("runs/skin-20260101-120000", "runs/skin-20260102-090000")  # doctest: +SKIP
+    """
+    from medfusion.widgets import RunPanel
+
+    return RunPanel(*runs)
 
 
 class Comparison(ComparisonFolder):

@@ -12,7 +12,7 @@ export class Tabs {
 
   constructor(
     label: string,
-    private readonly opened: () => void,
+    private readonly opened: (index: number) => void,
   ) {
     this.bar.setAttribute("aria-label", label);
     this.bar.addEventListener("keydown", (event) => this.move(event));
@@ -42,7 +42,7 @@ export class Tabs {
     return text;
   }
 
-  private open(chosen: number): void {
+  open(chosen: number): void {
     this.buttons.forEach((button, index) => {
       button.setAttribute("aria-selected", String(index === chosen));
       button.tabIndex = index === chosen ? 0 : -1;
@@ -50,7 +50,7 @@ export class Tabs {
     this.panes.forEach((pane, index) => {
       pane.hidden = index !== chosen;
     });
-    this.opened();
+    this.opened(chosen);
   }
 
   private move(event: KeyboardEvent): void {

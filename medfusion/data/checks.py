@@ -7,15 +7,15 @@ rest is shown and recorded, and the user decides.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from medfusion.data import leakage, likeness, time_leakage
-from medfusion.data.numbers import are_numbers, to_numbers
+from medfusion.data.corrections import LEFT_OUT
+from medfusion.data.identifiers import are_dates, is_identifier
 from medfusion.data.split import SPLITS
 from medfusion.spec.data import ColumnSplit
 
@@ -30,12 +30,7 @@ RARE_CLASS = 0.05
 MOSTLY_MISSING = 0.5
 LOOKED_AT = 20_000
 """Images that are compared by their looks; each is decoded for it."""
-_ID_ROWS = 20
 _NAMED = 5
-_DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
-    r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +43,7 @@ class Check:
         message: What was found and what to do.
         count: How many rows, columns or groups it concerns.
         rows: The first ids concerned.
+        columns: The columns that would be taken out to mend it.
     """
 
     name: str
@@ -55,6 +51,7 @@ class Check:
     message: str
     count: int = 0
     rows: list[str] = dataclasses.field(default_factory=list)
+    columns: list[str] = dataclasses.field(default_factory=list)
 
 
 def run_checks(cohort: Cohort) -> list[Check]:
@@ -78,9 +75,30 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([] if cohort.corrected is None else [_corrections(cohort.corrected)]),
         *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
         *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
+
+
+def _corrections(applied: dict[str, Any]) -> Check:
+    """Say how many labels were corrected, and warn where that changes the judge."""
+    name, splits = "label corrections", applied["splits"]
+
+    def count(*actions: str, only: Sequence[str] = SPLITS) -> int:
+        return sum(splits.get(side, {}).get(action, 0) for side in only for action in actions)
+
+    said = f"{applied['file']}: {count('relabel')} corrected, {count('exclude')} left out"
+    test = count("relabel", "exclude", only=["test"])
+    if not test:
+        return Check(name, "PASS", f"{said}, none of these in the test split")
+    return Check(
+        name,
+        "WARN",
+        f"{said}; {test} of these in the test split, which changes the judge: results cannot be "
+        "compared with those on other labels (data.correct_test: false leaves them as they were)",
+        test,
+    )
 
 
 def _group_overlap(cohort: Cohort) -> Check:
@@ -130,7 +148,8 @@ def _leakage(cohort: Cohort) -> Check:
         f"{shown}. Is this known before the target is? If not, take the column out of "
         "data.numeric or data.categorical"
     )
-    return Check(name, "FAIL", message, len(leaks), _ids(cohort, leaks[0].rows))
+    columns = [leak.column for leak in leaks]
+    return Check(name, "FAIL", message, len(leaks), _ids(cohort, leaks[0].rows), columns)
 
 
 def _unused_leaks(cohort: Cohort) -> Check:
@@ -144,7 +163,7 @@ def _unused_leaks(cohort: Cohort) -> Check:
     unused = [
         column
         for column in cohort.table.columns
-        if column not in used and not _is_identifier(cohort.table.text(column))
+        if column not in used and not is_identifier(cohort.table.text(column))
     ]
     leaks = _leaks(cohort, unused)
     if not leaks:
@@ -235,7 +254,8 @@ def _pair(cohort: Cohort, rows: Sequence[int]) -> str:
 
 def _unreadable(cohort: Cohort) -> Check:
     name = "unreadable files"
-    ids = [name for exclusion in cohort.excluded for name in exclusion.ids]
+    lost = [exclusion for exclusion in cohort.excluded if exclusion.reason != LEFT_OUT]
+    ids = [name for exclusion in lost for name in exclusion.ids]
     if ids:
         message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
         return Check(name, "WARN", message, len(ids), ids[:ROWS])
@@ -246,21 +266,22 @@ def _unreadable(cohort: Cohort) -> Check:
 def _constant(cohort: Cohort) -> Check:
     name = "constant columns"
     train = cohort.rows("train")
-    flat = []
+    flat: dict[str, str] = {}
     for column in cohort.spec.numeric:
         if cohort.preprocessing.means[column] is None:
-            flat.append(f"{column} (no value)")
+            flat[column] = "no value"
         elif cohort.preprocessing.sds[column] == 0:
-            flat.append(f"{column} (one value)")
+            flat[column] = "one value"
     for column in cohort.spec.categorical:
         cells = cohort.table.text(column)
         values = {cells[row] for row in train}
         if len(values) == 1:
-            flat.append(f"{column} ({'no value' if None in values else 'one value'})")
+            flat[column] = "no value" if None in values else "one value"
     if not flat:
         return Check(name, "PASS", "every feature column varies in training")
-    message = f"nothing can be learnt from {', '.join(flat)}; take such columns out"
-    return Check(name, "WARN", message, len(flat))
+    shown = ", ".join(f"{column} ({why})" for column, why in flat.items())
+    message = f"nothing can be learnt from {shown}; take such columns out"
+    return Check(name, "WARN", message, len(flat), columns=list(flat))
 
 
 def _missing(cohort: Cohort) -> Check:
@@ -276,7 +297,9 @@ def _missing(cohort: Cohort) -> Check:
     many = {column: share for column, share in shares.items() if share > MOSTLY_MISSING}
     if many:
         shown = ", ".join(f"{column} ({share:.0%})" for column, share in many.items())
-        return Check(name, "WARN", f"mostly missing: {shown}", len(many))
+        features = {*cohort.spec.numeric, *cohort.spec.categorical}
+        columns = [column for column in many if column in features]
+        return Check(name, "WARN", f"mostly missing: {shown}", len(many), columns=columns)
     some = sum(share > 0 for share in shares.values())
     return Check(name, "PASS", f"{some} columns have gaps, none of more than half the rows")
 
@@ -303,33 +326,18 @@ def _unseen(cohort: Cohort) -> Check:
 
 def _identifiers(cohort: Cohort) -> Check:
     name = "id-like columns"
-    found = []
+    found: dict[str, str] = {}
     for column in (*cohort.spec.numeric, *cohort.spec.categorical):
         cells = cohort.table.text(column)
-        known = [cell for cell in cells if cell is not None]
-        if known and sum(_DATE.fullmatch(cell) is not None for cell in known) > 0.9 * len(known):
-            found.append(f"{column} (dates)")
-        elif _is_identifier(cells):
-            found.append(f"{column} (a value of its own in nearly every row)")
+        if are_dates(cells):
+            found[column] = "dates"
+        elif is_identifier(cells):
+            found[column] = "a value of its own in nearly every row"
     if not found:
         return Check(name, "PASS", "no feature column looks like an identifier or a date")
-    message = f"{', '.join(found)}: such a column names the row and does not carry over to new ones"
-    return Check(name, "WARN", message, len(found))
-
-
-def _is_identifier(cells: Sequence[str | None]) -> bool:
-    known = [cell for cell in cells if cell is not None]
-    if len(known) < _ID_ROWS or len(set(known)) < 0.9 * len(known):
-        return False
-    if not are_numbers(known):
-        return True
-    values = to_numbers(known)
-    if not (values == np.floor(values)).all():
-        return False
-    steps = np.diff(values)
-    running = bool((steps > 0).all() or (steps < 0).all())
-    # Whole numbers all different: a numbering where they fill their range or are in order.
-    return running or values.max() - values.min() < 1.5 * len(values)
+    shown = ", ".join(f"{column} ({why})" for column, why in found.items())
+    message = f"{shown}: such a column names the row and does not carry over to new ones"
+    return Check(name, "WARN", message, len(found), columns=list(found))
 
 
 def _class_balance(cohort: Cohort) -> Check:

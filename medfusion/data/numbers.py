@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TRIED = 100
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 
 
@@ -75,6 +76,24 @@ def to_numbers(
         reason = "could be thousands or decimals; write numbers without marks between thousands"
         raise NotNumbersError([marks[","]], reason)
     return values
+
+
+def numbers_or_none(cells: Sequence[str | None]) -> NDArray[np.float64] | None:
+    """Return a column's numbers, NaN where missing; None where a cell is none. Quick on long columns.
+
+    >>> numbers_or_none(["1", None, "1"]).tolist(), numbers_or_none(["1", "I"])
+    ([1.0, nan, 1.0], None)
+    """
+    distinct = list({cell for cell in cells if cell is not None})
+    try:
+        to_numbers(distinct[:_TRIED])  # words show at once
+        value: dict[str | None, float] = dict(
+            zip(distinct, to_numbers(distinct).tolist(), strict=True)
+        )
+    except NotNumbersError:
+        return None
+    value[None] = np.nan
+    return np.array([value[cell] for cell in cells], dtype=np.float64)
 
 
 def are_numbers(cells: Sequence[str | None]) -> bool:

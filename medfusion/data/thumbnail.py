@@ -112,29 +112,82 @@ _Plane = tuple[str, NDArray[Any], tuple[float, float], tuple[str, str], str]
 
 
 def _planes(volume: Volume, array: NDArray[Any]) -> list[_Plane]:
+    found = (_plane(volume, array, name) for name in _VIEWS)
+    return [plane for plane in found if plane is not None]
+
+
+def _plane(
+    volume: Volume, array: NDArray[Any], name: str, place: int | None = None
+) -> _Plane | None:
+    """Return a slice, by default the middle one; None where it has one row or column only."""
+    right, lower = _VIEWS[name]
     letters = orientation_of(volume.affine)  # of i, j, k; the array's axes are k, j, i
     depth = array.shape[-3:]
-    found: list[_Plane] = []
+    axes, through = _axes(letters, right, lower)
+    if place is None:
+        place = depth[through] // 2
+    if min(depth[axis] for axis in axes) < 2:
+        return None
+    plane = np.take(array, place, axis=through - 3)
+    if axes[0] > axes[1]:
+        plane = plane.swapaxes(-1, -2)
+    for turn, (axis, side) in enumerate(zip(axes, (lower, right), strict=True)):
+        if letters[2 - axis] != side:
+            plane = np.flip(plane, turn - 2)
+    extent = tuple(depth[axis] * volume.spacing[2 - axis] for axis in axes)
+    text = f"slice {place + 1} of {depth[through]}"
+    sides = (_OPPOSITE[right], _OPPOSITE[lower])
+    return (name, plane, (extent[0], extent[1]), sides, text)
+
+
+def _axes(letters: str, right: str, lower: str) -> tuple[list[int], int]:
+    """Return the array's axes that run down and across a plane, and the one through it."""
+    axes = [
+        next(2 - n for n, letter in enumerate(letters) if letter in (side, _OPPOSITE[side]))
+        for side in (lower, right)
+    ]
+    return axes, 3 - sum(axes)
+
+
+def planes(volume: Volume) -> dict[str, int]:
+    """Return the planes that a volume has pictures of, with their number of slices.
+
+    >>> planes(Volume(np.zeros((4, 8, 6), np.float32)))
+    {'axial': 4, 'coronal': 8, 'sagittal': 6}
+    """
+    array = _voxels(volume)
+    letters = orientation_of(volume.affine)
+    found = {}
     for name, (right, lower) in _VIEWS.items():
-        axes = [
-            next(2 - n for n, letter in enumerate(letters) if letter in (side, _OPPOSITE[side]))
-            for side in (lower, right)
-        ]
-        through = 3 - sum(axes)
-        middle = depth[through] // 2
-        if min(depth[axis] for axis in axes) < 2:
-            continue
-        plane = np.take(array, middle, axis=through - 3)
-        if axes[0] > axes[1]:
-            plane = plane.swapaxes(-1, -2)
-        for place, (axis, side) in enumerate(zip(axes, (lower, right), strict=True)):
-            if letters[2 - axis] != side:
-                plane = np.flip(plane, place - 2)
-        extent = tuple(depth[axis] * volume.spacing[2 - axis] for axis in axes)
-        text = f"slice {middle + 1} of {depth[through]}"
-        sides = (_OPPOSITE[right], _OPPOSITE[lower])
-        found.append((name, plane, (extent[0], extent[1]), sides, text))
+        axes, through = _axes(letters, right, lower)
+        if array.size and min(array.shape[axis - 3] for axis in axes) > 1:
+            found[name] = int(array.shape[through - 3])
     return found
+
+
+def cut(
+    volume: Volume, name: str, place: int, shades: tuple[float, float]
+) -> tuple[NDArray[np.uint8], tuple[float, float], tuple[str, str]]:
+    """Return one slice as a picture.
+
+    Args:
+        volume: Any volume.
+        name: One of `planes(volume)`.
+        place: Which slice, from 0.
+        shades: Values that are shown black and white.
+
+    Returns:
+        uint8 `[H, W]` or `[H, W, 3]`, height and width in mm, and what lies at the left and on top.
+    """
+    found = _plane(volume, _voxels(volume), name, place)
+    if found is None:
+        msg = f"the volume has no {name} slices"
+        raise ValueError(msg)
+    _, plane, extent, sides, _ = found
+    if volume.labels:
+        return _PALETTE[_colour_of(plane)], extent, sides
+    low, high = (0.0, 255.0) if plane.ndim == 3 else shades
+    return _levels(plane, low, high), extent, sides
 
 
 def _plain(volume: Volume, array: NDArray[Any]) -> _Plane:
@@ -160,13 +213,15 @@ def _grey(
     else:
         low, high = limits(values, volume.units, window)
     units = f" {volume.units}" if volume.units else ""
-    scale = 255.0 / (high - low) if high > low else 0.0
-    found = []
-    for plane in planes:
-        grey = np.nan_to_num((plane.astype(np.float64) - low) * scale, posinf=255, neginf=0)
-        pixels = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
-        found.append(np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels)
+    found = [_levels(plane, low, high) for plane in planes]
     return found, "" if colour else f"black {low:.4g}, white {high:.4g}{units}"
+
+
+def _levels(plane: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    scale = 255.0 / (high - low) if high > low else 0.0
+    grey = np.nan_to_num((plane.astype(np.float64) - low) * scale, posinf=255, neginf=0)
+    pixels = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels
 
 
 def limits(

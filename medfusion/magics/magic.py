@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from medfusion.commands import execute, parser
 from medfusion.commands.parser import UsageError
 from medfusion.errors import InputError
+from medfusion.magics import panels
 from medfusion.spec import Experiment
 
 DETACHED = ("train", "resume")
@@ -30,14 +31,18 @@ class MedFusionMagics(Magics):
         panel and give the run; `build`, `runs` and `compare` show their panels:
 
             %medfusion
+            %medfusion browse skin.csv
             %medfusion build skin.yaml
             %medfusion validate skin.yaml
             %medfusion train skin.yaml --set training.epochs=3
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
+            %medfusion workflow edit skin.medfusion
+            %medfusion workflow run skin.medfusion
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
 
@@ -83,9 +88,11 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    panel = _panel(words)
+    panel = None if _asks_help(words) else panels.opened(verb, words)
     if panel is not None:
         return panel
+    if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
+        words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -97,27 +104,6 @@ def _line(words: list[str]) -> Any:
     if outcome.shown is not None:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
-    return None
-
-
-def _panel(words: list[str]) -> Any:
-    """Return the panel that shows what the words ask for; None where they ask for text."""
-    known = (["build"], ["runs"], ["compare"])
-    if words[:1] not in known or _asks_help(words) or "--json" in words:
-        return None
-    asked = parser().parse_args(words)
-    if asked.verb == "build":
-        from medfusion.widgets.builder import Builder
-
-        return Builder(asked.experiment)
-    if asked.verb == "runs" and words in (["runs"], ["runs", "--runs", asked.runs]):
-        from medfusion.widgets.runs_table import RunsTable
-
-        return RunsTable(asked.runs)
-    if asked.verb == "compare" and asked.modalities is None and len(asked.compared) > 1:
-        from medfusion.widgets.comparison import ComparisonPanel
-
-        return ComparisonPanel(*asked.compared, split=asked.split)
     return None
 
 

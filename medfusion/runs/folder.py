@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any, Self
 
-from medfusion.errors import RunError
+from medfusion.errors import CorrectionsError, RunError
 from medfusion.runs import atomic, control, environment, notes, status
 from medfusion.runs.history import History
 from medfusion.runs.notes import Notes
@@ -26,7 +27,9 @@ CHECKPOINTS = "checkpoints"
 BEST = "best.safetensors"
 PREPROCESSING = "preprocessing.json"
 TASK = "task.json"
+MISTAKES = "mistakes.json"
 LOG = "log.txt"
+CORRECTIONS = "corrections.jsonl"
 
 
 class RunFolder:
@@ -192,7 +195,9 @@ class RunFolder:
 
         Raises:
             StorageError: The folder cannot be made.
+            CorrectionsError: The experiment names a journal of corrections that cannot be read.
         """
+        corrections = _corrections(experiment)
         runs = Path(runs)
         with atomic.storage_errors(runs):
             runs.mkdir(parents=True, exist_ok=True)
@@ -202,13 +207,46 @@ class RunFolder:
                 (path / CHECKPOINTS).mkdir()
             facts = environment.describe(experiment.folder)
             facts |= {"experiment_hash": experiment.hash, "seed": experiment.seed}
+            facts["experiment_folder"] = str(experiment.folder)
+            executed = experiment.resolved()
+            if corrections is not None:
+                # A copy: resuming must not see what is decided after the run began.
+                atomic.write_bytes(path / CORRECTIONS, corrections)
+                facts["corrections"] = {
+                    "file": str(_origin(Path(executed.data.corrections or ""))),
+                    "sha256": hashlib.sha256(corrections).hexdigest(),
+                }
+                data = executed.data.model_copy(update={"corrections": CORRECTIONS})
+                executed = executed.model_copy(update={"data": data})
             atomic.write_json(path / ENVIRONMENT, facts)
             Status(epochs=experiment.training.epochs).write(path)
-            atomic.write_text(path / EXPERIMENT, experiment.resolved().to_yaml())
+            atomic.write_text(path / EXPERIMENT, executed.to_yaml())
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
         return cls(path)
+
+
+def _corrections(experiment: Experiment) -> bytes | None:
+    """Return the whole lines of the journal that an experiment names; None where it names none."""
+    if experiment.data.corrections is None:
+        return None
+    path = experiment.folder / experiment.data.corrections
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"{path}: the journal of corrections cannot be read ({error.strerror or error})"
+        raise CorrectionsError(msg) from None
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _origin(path: Path) -> Path:
+    """Return the journal that a run's own copy was made from; any other path as it is."""
+    try:
+        facts = json.loads((path.parent / ENVIRONMENT).read_text(encoding="utf-8"))
+        return Path(facts["corrections"]["file"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return path
 
 
 def _fresh(runs: Path, name: str) -> Path:

@@ -5,11 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
+import traitlets
+
 from medfusion.errors import InputError
-from medfusion.runs import atomic
+from medfusion.runs import RunFolder, atomic, list_runs, process
 from medfusion.spec import Draft, Experiment, text
+from medfusion.widgets import plotly_library
+from medfusion.widgets.data_desk import DataDesk
 from medfusion.widgets.draft_panel import DraftPanel, word
+from medfusion.widgets.model_desk import ModelDesk
 from medfusion.widgets.panel import answers
+from medfusion.widgets.run_panel import RunPanel
+
+PRACTICE = "practice-data"
+"""Folder of the generated patients, beside the experiment."""
+
+RUNS = "runs"
+"""Folder of the runs, beside the experiment."""
 
 NEW = "experiment"
 """Name of the draft of an experiment that has no name yet."""
@@ -19,7 +32,8 @@ class Builder(DraftPanel):
     """Builds an experiment by forms; no code is needed, and all of it is shown.
 
     The panel's state is a draft of the experiment (`Draft`), kept on disk after every step: a
-    kernel started anew or a page loaded again goes on where it was, steps back included.
+    kernel started anew or a page loaded again goes on where it was, steps back included. What it
+    trains lies in the folder `runs` beside the experiment; opened again, it shows the latest run.
 
     Args:
         experiment: Where to start: an Experiment, the path of its YAML, or nothing. A path is also
@@ -38,6 +52,10 @@ class Builder(DraftPanel):
         >>> builder.experiment.hash  # doctest: +SKIP
     """
 
+    library = traitlets.Instance(ipywidgets.Widget, allow_none=True).tag(
+        sync=True, **ipywidgets.widget_serialization
+    )
+
     def __init__(
         self,
         experiment: Experiment | str | Path | None = None,
@@ -47,6 +65,7 @@ class Builder(DraftPanel):
         **arguments: Any,
     ) -> None:
         self._path: Path | None = None
+        self._run: RunPanel | None = None
         given: Draft | None = None
         if isinstance(experiment, Experiment):
             given, name = Draft.of(experiment), name or experiment.name
@@ -65,7 +84,31 @@ class Builder(DraftPanel):
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )
+        self.set_trait("library", plotly_library.found())
+        self._data = DataDesk(self)
+        self.attach(self._data)
+        self.attach(ModelDesk(self))
         self._show_file()
+        self._attach()
+
+    @answers
+    def practice(self) -> None:
+        """Take generated patients as data, written below the folder where they are not yet."""
+        folder = self.draft.folder / PRACTICE
+        table = folder / "table.csv"
+        if not table.is_file():
+            from medfusion.data.phantom import write_phantom
+
+            write_phantom(folder, subjects=300, size=48, seed=1)
+        self._data.data_open(f"{PRACTICE}/{table.name}")
+
+    @answers
+    def train(self) -> dict[str, Any]:
+        """Train what was built, in a process of its own, and show the run."""
+        run = RunFolder.create(self.experiment, self._runs)
+        process.start(run.path)
+        self._show_run(run)
+        return {"name": run.name}
 
     @answers
     def save(self, path: str | None = None) -> dict[str, Any]:
@@ -85,8 +128,35 @@ class Builder(DraftPanel):
         self._show_file()
         return {"path": str(target)}
 
+    @property
+    def run(self) -> RunFolder | None:
+        """The run that is shown; None where nothing of this name was trained yet."""
+        return None if self._run is None else self._run.run
+
+    @property
+    def _runs(self) -> Path:
+        return self.draft.folder / RUNS
+
+    def _attach(self) -> None:
+        """Show the latest run of this name, as when the kernel was started anew."""
+        name = self.draft.get(("name",), Experiment.model_fields["name"].default)
+        for run in list_runs(self._runs):
+            try:
+                named = run.experiment.name
+            except InputError:  # damaged, or made by a later version
+                continue
+            if named == name:
+                self._show_run(run)
+                return
+
+    def _show_run(self, run: RunFolder) -> None:
+        before, self._run = self._run, RunPanel(run)
+        self.show_inside(run=self._run)
+        if before is not None:
+            before.close()
+
     def _show_file(self) -> None:
-        self.publish(file=None if self._path is None else str(self._path))
+        self.publish(file=None if self._path is None else str(self._path), widget=self.model_id)
 
     def __repr__(self) -> str:
         return (

@@ -241,7 +241,7 @@ class ComparisonPanel(Panel):
             msg = "give two different runs or more to compare"
             raise InputError(msg)
         super().__init__("comparison", ["split"], **arguments)
-        self.library = plotly_library.shared_or_none()
+        self.library = plotly_library.found()
         part = ComparisonPart(self, self.runs.__getitem__)
         self.attach(part)
         part.show(list(self.runs), split)

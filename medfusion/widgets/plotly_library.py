@@ -35,8 +35,8 @@ def shared() -> PlotlyLibrary:
     return _shared[0]
 
 
-def shared_or_none() -> PlotlyLibrary | None:
-    """Return the library, None where plotly.js was not built: panels draw plain curves then."""
+def found() -> PlotlyLibrary | None:
+    """Return the library; None where plotly.js was not built, and panels draw plain curves."""
     try:
         return shared()
     except MedFusionError:

@@ -58,7 +58,7 @@ class RunsTable(Panel):
     def __init__(self, runs: str | Path = "runs", **arguments: Any) -> None:
         self._wake = threading.Event()
         super().__init__("runs_table", ["runs"], **arguments)
-        self.library = plotly_library.shared_or_none()
+        self.library = plotly_library.found()
         self._folder = Path(runs)
         self._overview = Overview(runs)
         self._lock = threading.RLock()

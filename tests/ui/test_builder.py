@@ -4,11 +4,23 @@ import statistics
 import subprocess
 import sys
 
-from medfusion import Experiment
+from medfusion import Experiment, Run
+from medfusion.data.phantom import write_phantom
 
 SHOW = "import medfusion as mf\nbuilder = mf.Builder(name={name!r})\nbuilder"
 CLASH = "window.hacked = 1"
 HOSTILE = f'<img src=x onerror="{CLASH}"><script>{CLASH}</script>${{{CLASH}}}'
+OPENING = """async (index) => {
+  const {content} = jupyterapp.shell.currentWidget;
+  content.activeCellIndex = index;
+  const shown = () => content.widgets[index].node.querySelector('.mf-builder .mf-row');
+  const start = performance.now();
+  jupyterapp.commands.execute('notebook:run-cell');
+  while (!shown()) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+CELLS = """() => jupyterapp.shell.currentWidget.context.model.sharedModel.cells
+    .map(cell => cell.getSource())"""
 REACTION = """async ([path, text]) => {
   const input = document.querySelector(`[data-path="${path}"] input`);
   const yaml = document.querySelector('.mf-builder [aria-label="YAML"]');
@@ -108,3 +120,48 @@ def test_names_that_look_like_markup_stay_names(lab):
     assert lab.kernel("print(builder.draft.get(('data', 'table')))") == HOSTILE
     assert lab.page.evaluate("window.hacked ?? 0") == 0
     assert lab.page.locator(".mf-builder img").count() == 0
+
+
+def test_from_yaml_to_a_trained_run_and_back_after_a_reload(lab, work):
+    phantom = write_phantom(work / "trained", subjects=80, size=32, seed=3)
+    text = (phantom.table.parent / "experiment.yaml").read_text()
+    page = lab.page
+    code = "import medfusion as mf\nbuilder = mf.Builder(folder='trained')\nbuilder"
+    lab.open("trained.ipynb", code, "1 + 1")
+    lab.run_all()
+    page.locator(".mf-builder .mf-row").first.wait_for()
+    page.get_by_role("button", name="Open YAML").click()
+    page.get_by_label("Paste the YAML of an experiment").fill(text)
+    page.get_by_role("button", name="Take over").click()
+    page.get_by_role("tab", name="Python").click()
+    page.get_by_role("button", name="Insert cell below").last.click()
+    page.get_by_text("Inserted as a new cell below.").wait_for()
+    cells = page.evaluate(CELLS)
+    assert [cells[0], cells[2]] == [code, "1 + 1"]
+    assert cells[1] == lab.kernel("print(builder.code)")
+    page.get_by_role("tab", name="Review").click()
+    lab.picture("builder_review_light")
+    page.get_by_role("button", name="Train", exact=True).click()
+    lab.wait_state("finished", timeout=100_000)
+    lab.picture("builder_run_light")
+    lab.theme("JupyterLab Dark")
+    lab.picture("builder_run_dark")
+    lab.theme("JupyterLab Light")
+    run = lab.kernel("print(builder.run.path)")
+    assert Run(run).environment["experiment_hash"] == lab.kernel("print(builder.experiment.hash)")
+    assert lab.kernel("print(builder.run.status.state)") == "finished"
+    lab.reopen("trained.ipynb")
+    lab.wait_idle()
+    lab.run_cell(0)
+    page.get_by_role("tab", name="Runs").click()
+    lab.wait_state("finished")
+    assert lab.kernel("print(builder.run.path)") == run
+
+
+def test_the_builder_opens_within_a_second(lab):
+    cells = [f"mf.Builder(name='opened-{number}')" for number in range(5)]
+    lab.open("opening.ipynb", "import medfusion as mf\nmf.Builder", *cells)
+    lab.run_cell(0)
+    lab.wait_idle()
+    times = [lab.page.evaluate(OPENING, number + 1) for number in range(5)]
+    assert statistics.median(times) < 1000, times

@@ -7,6 +7,7 @@ import pytest
 
 from medfusion import Experiment
 from medfusion.errors import SpecError
+from medfusion.runs import RunFolder, list_runs, process
 from medfusion.widgets import assets
 from medfusion.widgets.builder import Builder
 
@@ -128,3 +129,37 @@ def test_torch_is_not_imported():
     work = "import sys; from medfusion.widgets.builder import Builder; assert not {'torch', 'pandas'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_training_starts_a_run_of_this_very_experiment_and_shows_it(folder, monkeypatch):
+    started = []
+    monkeypatch.setattr(process, "start", started.append)
+    builder = Builder()
+    assert "is missing" in ask(builder, "train")["message"]
+    assert started == []
+    assert builder.run is None
+    (folder / "skin.yaml").write_text(YAML)
+    builder = Builder("skin.yaml")
+    ask(builder, "train")
+    assert started == [builder.run.path]
+    assert builder.run.path.parent == folder / "runs"
+    assert builder.run.environment["experiment_hash"] == builder.experiment.hash
+    first = builder.state["panels"]["run"]
+    ask(builder, "train")
+    assert builder.state["panels"]["run"] != first
+    assert len(list_runs(folder / "runs")) == 2
+
+
+def test_opened_again_the_latest_run_of_its_name_is_shown(folder, monkeypatch):
+    monkeypatch.setattr(process, "start", lambda _run: None)
+    (folder / "skin.yaml").write_text(YAML)
+    first = Builder("skin.yaml")
+    ask(first, "train")
+    (folder / "other.yaml").write_text(YAML.replace("name: skin", "name: other"))
+    other = Builder("other.yaml")
+    assert other.run is None
+    ask(other, "train")
+    damaged = RunFolder.create(first.experiment, folder / "runs")
+    (damaged.path / "experiment.yaml").write_text("{")
+    assert Builder("skin.yaml").run == first.run
+    assert Builder("other.yaml").run == other.run
