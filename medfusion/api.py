@@ -1,4 +1,4 @@
-"""MedFusion from Python: `train` and `Run`, `compare_modalities` and `Comparison`."""
+"""MedFusion from Python: `train`, `watch` and `Run`, `compare_modalities` and `Comparison`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from medfusion.errors import RunError
 from medfusion.modalities import ComparisonFolder, Settings
-from medfusion.runs import RunFolder, Status, process
+from medfusion.runs import RunFolder, Status, process, versions
 from medfusion.spec import Experiment
 
 
@@ -58,9 +58,7 @@ class Run(RunFolder):
 
     def panel(self) -> Any:
         """Return the live panel: curves, time left, log, Pause, Resume and Stop."""
-        from medfusion.widgets import RunPanel
-
-        return RunPanel(self)
+        return watch(self)
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that opens offline, and return its path.
@@ -127,6 +125,24 @@ def train(
         display(run.panel())  # type: ignore[no-untyped-call]
         run._shown_in = cell  # noqa: SLF001
     return run
+
+
+def watch(*runs: RunFolder | str | Path) -> Any:
+    """Return the live panel of one run, or of several laid over each other.
+
+    Args:
+        runs: The runs, or the paths of their folders.
+
+    Raises:
+        InputError: No run is given.
+        RunError: There is no run folder.
+
+    Example:
+        >>> watch("runs/skin-20260101-120000", "runs/skin-20260102-090000")  # doctest: +SKIP
+    """
+    from medfusion.widgets import RunPanel
+
+    return RunPanel(*runs)
 
 
 class Comparison(ComparisonFolder):
@@ -228,6 +244,41 @@ def compare_modalities(
     comparison = Comparison.create(experiment, settings, runs)
     process.start(comparison.path)
     return comparison
+
+
+def compare(*runs: RunFolder | str | Path, split: str = "test") -> Any:
+    """Return the panel that compares runs: curves, differences with p values, what was changed.
+
+    Args:
+        runs: Two runs or more: runs, their folders, or versions such as "skin@2".
+        split: "train", "val" or "test".
+
+    Raises:
+        InputError: Fewer than two runs, or one is not there.
+
+    Example:
+        >>> compare("runs/skin-20260101-120000", "runs/skin-20260102-080000")  # doctest: +SKIP
+    """
+    from medfusion.widgets.comparison import ComparisonPanel
+
+    return ComparisonPanel(*runs, split=split)
+
+
+def load_version(name: str, number: int | None = None, *, runs: str | Path = "runs") -> Run:
+    """Return the run of a named version, after checking that its weights are those that were named.
+
+    Args:
+        name: The model's name.
+        number: Its version; the latest without one.
+        runs: The runs folder.
+
+    Raises:
+        RunError: There is no such version, its run is gone, or its weights have changed.
+
+    Example:
+        >>> load_version("skin", 2).predict("new.csv")  # doctest: +SKIP
+    """
+    return Run(versions.load(f"{name}@{'latest' if number is None else number}", runs).path)
 
 
 def _cell() -> int | None:

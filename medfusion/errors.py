@@ -47,6 +47,10 @@ class TransformError(InputError):
     """A transform that cannot be applied to this volume or image."""
 
 
+class CorrectionsError(InputError):
+    """A journal of corrected labels that is damaged, or was made for another table."""
+
+
 class SplitError(InputError):
     """A split that is empty, unknown or would put one group on two sides."""
 

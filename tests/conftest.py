@@ -1,5 +1,6 @@
 """What several areas of the tests share: phantom experiments, the shared data, quick settings."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -34,6 +35,15 @@ def browser():
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def judged_run():
+    """Write a finished run without training: judged_run(runs, name, seed=..., noise=...)."""
+    spec = importlib.util.spec_from_file_location("judged_run", ROOT / "tests" / "judged_run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.judged_run
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,25 @@
 // Bundles each panel into medfusion/widgets/static and puts plotly.js where reports and panels find it.
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PANELS = ["data_browser", "builder", "run_panel"];
+const PANELS = [
+  "builder",
+  "comparison",
+  "data_browser",
+  "label_review",
+  "run_panel",
+  "runs_table",
+  "workflow_editor",
+];
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
-// Forms of the whole experiment, grids and charts of the data: what they share is in each.
-const LARGER = { data_browser: 80_000 };
+const LARGER = {
+  builder: 120_000, // the data browser's and the model's pages are in it
+  data_browser: 100_000, // forms of the whole experiment, grids and charts of the data
+  workflow_editor: 520_000, // React and @xyflow/react; no other notebook loads it
+};
 
 const here = import.meta.dirname;
 const widgets = join(here, "..", "medfusion", "widgets", "static");
@@ -16,8 +28,11 @@ await mkdir(widgets, { recursive: true });
 await mkdir(report, { recursive: true });
 
 for (const panel of PANELS) {
+  const react = existsSync(join(here, `${panel}.tsx`));
   await build({
-    entryPoints: { [panel]: join(here, `${panel}.ts`) },
+    entryPoints: { [panel]: join(here, `${panel}.${react ? "tsx" : "ts"}`) },
+    jsx: "automatic",
+    define: { "process.env.NODE_ENV": '"production"' },
     bundle: true,
     minify: true,
     format: "esm",

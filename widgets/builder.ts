@@ -3,22 +3,23 @@
 import { button, CodePane } from "./code_pane";
 import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
-import { Form, type FormHost, type Path } from "./form";
+import type { DataState } from "./data_answers";
+import { DataPage } from "./data_page";
+import { DraftHost } from "./draft_host";
+import { Form } from "./form";
 import { InnerPanels, type Host, type References } from "./inner_panels";
-import { t, word, type Key } from "./messages";
+import { t, type Key } from "./messages";
 import type { Model } from "./model";
+import { ModelPage } from "./model_page";
 import { isRecord, SchemaReader, type Field, type Schema } from "./schema";
 import { Tabs } from "./tabs";
 
-interface State {
-  document: Record<string, unknown>;
-  problems: { path: (string | number)[]; sentence: string }[];
+interface State extends DataState {
   yaml: string;
   code: string;
   steps: [number, number];
   name: string;
   file: string | null;
-  folder: string;
   widget: string;
   panels?: References;
 }
@@ -26,14 +27,16 @@ interface State {
 const PAGES = ["data", "model", "training", "evaluation"] as const;
 
 /** Fields that are shown at once; the others are folded away. */
-const USUAL: Record<(typeof PAGES)[number], string[]> = {
-  data: ["table", "id", "group", "images", "numeric", "categorical", "target", "split"],
+const USUAL = {
   model: ["image", "table", "views", "fusion", "modality_dropout"],
   training: ["epochs", "batch_size", "optimizer", "schedule", "early_stopping", "loss", "device"],
   evaluation: ["threshold", "bootstrap"],
-};
+} as const satisfies Partial<Record<(typeof PAGES)[number], string[]>>;
 
-class Builder implements FormHost {
+/** Pages that need the whole width: their code stands below them. */
+const BROAD = ["data", "model"];
+
+class Builder {
   private readonly connection: Connection;
   private readonly title = make("h3");
   private readonly undo = button("undo", () => void this.ask("undo"));
@@ -50,6 +53,15 @@ class Builder implements FormHost {
   private readonly titles = new Map<string, HTMLElement>();
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
+  private refused = false;
+  private dataPage: DataPage | undefined;
+  private modelPage: ModelPage | undefined;
+  private readonly practice = make(
+    "div",
+    { class: "mf-starting" },
+    button("practice", () => void this.ask("practice")),
+    make("span", { class: "mf-help" }, t("practice_hint")),
+  );
   private state: State;
 
   constructor(
@@ -59,12 +71,12 @@ class Builder implements FormHost {
   ) {
     this.state = model.get("state") as State;
     this.connection = new Connection(model, (waits) => {
-      setText(this.notice, waits ? t("busy") : "");
+      this.tell(waits ? t("busy") : "");
     });
     this.inner = new InnerPanels(host);
     this.code = new CodePane(model, {
       read: (content) => this.ask("read", { content }),
-      notice: (text) => setText(this.notice, text),
+      notice: (text) => this.tell(text),
     });
     this.panel = make(
       "section",
@@ -87,77 +99,47 @@ class Builder implements FormHost {
 
   close(): void {
     this.model.off("change:state", this.changed);
+    this.dataPage?.close();
     this.connection.close();
     this.inner.close();
   }
-
-  // What the forms need ---------------------------------------------------------------------------
-
-  said(path: Path): unknown {
-    let here: unknown = this.state.document;
-    for (const part of path) {
-      here = isRecord(here) || Array.isArray(here) ? (here as Record<string, unknown>)[part] : undefined;
-    }
-    return here;
-  }
-
-  problems(path: Path): string[] {
-    const place = path.join("\n");
-    return this.state.problems
-      .filter((one) => one.path.join("\n") === place)
-      .map((one) => one.sentence);
-  }
-
-  set(path: Path, value: unknown, merge: boolean): void {
-    void this.ask("set", { path, value, merge });
-  }
-
-  remove(path: Path): void {
-    void this.ask("remove", { path });
-  }
-
-  choose(path: Path, kind: string): void {
-    void this.ask("choose", { path, kind });
-  }
-
-  rename(path: Path, name: string): void {
-    void this.ask("rename", { path, name });
-  }
-
-  word(key: string): string {
-    return word(key);
-  }
-
-  label(path: Path): string {
-    const words = String(path.at(-1)).replaceAll("_", " ");
-    return words.charAt(0).toUpperCase() + words.slice(1);
-  }
-
-  help(_path: Path, field: Field): string {
-    return field.help;
-  }
-
-  // The page ----------------------------------------------------------------------------------------
 
   private readonly changed = () => {
     this.state = this.model.get("state") as State;
     this.write();
     for (const form of this.forms) form.update();
+    this.dataPage?.update(this.state);
+    this.modelPage?.update(this.state);
   };
 
   private async build(): Promise<void> {
     const { values } = await this.connection.ask("schema");
     const reader = new SchemaReader(values["schema"] as Schema);
     const tabs = new Tabs(t("review"), (index) => {
+      this.panel.classList.toggle("mf-below", BROAD.includes(PAGES[index] ?? ""));
       this.panel.classList.toggle("mf-wide", index > PAGES.length); // runs bring their own code
     });
     this.tabs = tabs;
-    for (const page of PAGES) {
-      const form = new Form(this, reader.at([page], this.state.document)!, [page], USUAL[page]);
-      this.forms.push(form);
-      this.titles.set(page, tabs.add(t(page), form.node));
-    }
-    const whole = new Form(this, topOf(reader.document()), []);
+    const host = new DraftHost(
+      () => this.state,
+      (name, values) => void this.ask(name, values),
+    );
+    const form = (page: keyof typeof USUAL) => {
+      const found = reader.at([page], this.state.document)!;
+      const made = new Form(host, found, [page], [...USUAL[page]]);
+      this.forms.push(made);
+      return made.node;
+    };
+    this.dataPage = new DataPage(this.connection, host, this.state, this.model);
+    this.modelPage = new ModelPage(this.connection, host, this.state);
+    const nodes = {
+      data: make("div", {}, this.practice, this.dataPage.node),
+      model: make("div", {}, this.modelPage.node, make("h4", {}, t("m_settings")), form("model")),
+      training: form("training"),
+      evaluation: form("evaluation"),
+    };
+    for (const page of PAGES) this.titles.set(page, tabs.add(t(page), nodes[page]));
+    const whole = new Form(host, topOf(reader.document()), []);
     this.forms.push(whole);
     this.titles.set("", tabs.add(t("review"), make("div", {}, whole.node, this.wrong, this.starting())));
     tabs.add(t("runs"), make("div", {}, this.noRuns, this.inner.place("run")));
@@ -173,6 +155,8 @@ class Builder implements FormHost {
     this.redo.disabled = state.steps[1] === 0;
     this.code.update(state);
     this.train.disabled = state.code === "";
+    const data = state.document["data"];
+    this.practice.hidden = isRecord(data) && Boolean(data["table"]);
     this.noRuns.hidden = Boolean(state.panels?.["run"]);
     this.inner.update(state.panels);
     for (const [page, title] of this.titles) {
@@ -198,28 +182,41 @@ class Builder implements FormHost {
 
   private async start(): Promise<void> {
     this.train.disabled = true; // one click is one run
-    if (await this.ask("train")) this.tabs?.open(PAGES.length + 1);
+    if (await this.ask("train", {}, "started")) this.tabs?.open(PAGES.length + 1);
     this.write();
   }
 
-  /** Ask the kernel; what it refuses is shown. Resolves to whether it was done. */
-  private async ask(name: string, values: Record<string, unknown> = {}): Promise<boolean> {
+  /**
+   * Ask the kernel; what it refuses is shown. Resolves to whether it was done.
+   *
+   * @param done What is told then, with the answer's values.
+   */
+  private async ask(
+    name: string,
+    values: Record<string, unknown> = {},
+    done?: Key,
+  ): Promise<boolean> {
     try {
       const answer = await this.connection.ask(name, values);
-      setText(this.notice, String(answer.values["notice"] ?? ""));
+      if (done !== undefined) this.tell(t(done, answer.values as Record<string, string>));
+      else if (this.refused) this.tell(""); // other news stay
       return true;
     } catch (refusal) {
-      setText(this.notice, refusal instanceof Refusal ? refusal.message : String(refusal));
+      this.tell(refusal instanceof Refusal ? refusal.message : String(refusal), true);
       return false;
     }
   }
 
+  private tell(text: string, refused = false): void {
+    this.refused = refused;
+    setText(this.notice, text);
+    this.notice.title = text;
+    this.notice.classList.toggle("mf-bad", refused);
+  }
+
   private store(): void {
     const path = this.state.file === null ? `${this.state.name}.yaml` : null;
-    this.connection.ask("save", { path }).then(
-      ({ values }) => setText(this.notice, t("saved", { path: String(values["path"]) })),
-      (refusal: unknown) => setText(this.notice, String((refusal as Error).message)),
-    );
+    void this.ask("save", { path }, "saved");
   }
 
   private key(event: KeyboardEvent): void {

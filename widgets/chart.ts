@@ -1,6 +1,7 @@
 // One chart: a title, a legend with the last values, the curves. Its size never changes by its data.
 
 import { make, makeSvg, setText } from "./dom";
+import { t } from "./messages";
 import type { Plotly, PlotlyNode } from "./plotly_library";
 import type { Curve } from "./run_store";
 import type { Theme } from "./theme";
@@ -19,10 +20,12 @@ export interface Extent {
   steps: number;
   over: boolean;
   best: number | null;
+  /** What the horizontal axis counts, where it is not steps. */
+  across?: string;
 }
 
 // As Plotly draws its markers, so that the legend does not stand on colour alone.
-const SIGNS: Record<string, string> = {
+export const SIGNS: Record<string, string> = {
   circle: "●",
   diamond: "◆",
   square: "■",
@@ -81,12 +84,12 @@ export class Chart {
     });
   }
 
-  draw(lines: Line[], extent: Extent, theme: Theme, plotly: Plotly | null): void {
-    this.redraw = () => this.draw(lines, extent, theme, plotly);
+  draw(lines: Line[], extent: Extent, theme: Theme, plotly: Plotly | null, log = false): void {
+    this.redraw = () => this.draw(lines, extent, theme, plotly, log);
     this.writeLegend(lines, theme);
     if (this.held) return;
-    if (plotly === null) this.drawPlain(lines, extent, theme);
-    else this.drawPlotly(lines, extent, theme, plotly);
+    if (plotly === null) this.drawPlain(lines, extent, theme, log);
+    else this.drawPlotly(lines, extent, theme, plotly, log);
   }
 
   close(plotly: Plotly | null): void {
@@ -110,13 +113,23 @@ export class Chart {
       setText(mark!, SIGNS[line.symbol ?? ""] ?? "━");
       setText(label!, line.label);
       setText(value!, last === undefined ? "" : short(last));
-      words.push(`${line.label} ${last === undefined ? "without values" : short(last)}`);
+      words.push(
+        last === undefined
+          ? t("without_values", { label: line.label })
+          : `${line.label} ${short(last)}`,
+      );
     });
-    const label = words.length > 0 ? words.join(", ") : "no values yet";
-    this.plot.setAttribute("aria-label", `${this.title} by step: ${label}`);
+    const all = words.length > 0 ? words.join(", ") : t("no_values");
+    this.plot.setAttribute("aria-label", t("by_step", { title: this.title, lines: all }));
   }
 
-  private drawPlotly(lines: Line[], extent: Extent, theme: Theme, plotly: Plotly): void {
+  private drawPlotly(
+    lines: Line[],
+    extent: Extent,
+    theme: Theme,
+    plotly: Plotly,
+    log: boolean,
+  ): void {
     const first = !this.drawn;
     if (first) this.plot.replaceChildren();
     this.drawn = true;
@@ -144,7 +157,8 @@ export class Chart {
         opacity: line.faint ? 0.35 : 1,
         line: { color: colour, width: line.faint ? 1 : 1.8, dash: line.dash ?? "solid" },
         marker: { color: colour, size: 5, symbol: line.symbol ?? "circle" },
-        hovertemplate: `${line.label} %{y:.4g}<extra></extra>`,
+        hovertemplate: `${plain(line.label)} %{y:.4g}<extra></extra>`,
+        ...(line.faint ? { hoverinfo: "skip", hovertemplate: null } : {}),
       };
     });
     const marks =
@@ -176,7 +190,7 @@ export class Chart {
       shapes: marks,
       xaxis: {
         ...axis,
-        title: { text: "step", font: small, standoff: 4 },
+        title: { text: extent.across ?? t("step"), font: small, standoff: 4 },
         range: [0, this.end * 1.02],
       },
       annotations: marks.map((mark) => ({
@@ -185,13 +199,17 @@ export class Chart {
         yref: "paper",
         xanchor: mark.x0 > this.end / 2 ? "right" : "left",
         yanchor: "top",
-        text: "best",
+        text: t("best"),
         font: { color: theme.faint, size: 10 },
         showarrow: false,
       })),
       yaxis: {
         ...axis,
-        ...(this.fromZero ? { rangemode: "tozero", tickformat: ".1~e" } : {}),
+        ...(this.fromZero ? { rangemode: "tozero" } : {}),
+        ...(this.fromZero && this.unit !== "%" ? { tickformat: ".1~e" } : {}),
+        // Another type of axis has another range: a zoom on the one means nothing on the other.
+        type: log ? "log" : "linear",
+        uirevision: `zoom ${this.zooms} ${log}`,
         title: { text: this.unit, font: small, standoff: 6 },
       },
     };
@@ -210,7 +228,7 @@ export class Chart {
   private configure(plotly: Plotly): object {
     const whole = {
       name: "whole",
-      title: "Whole run (double click)",
+      title: t("zoom_whole"),
       icon: plotly.Icons["home"],
       click: () => this.whole(),
     };
@@ -233,9 +251,10 @@ export class Chart {
   }
 
   /** The same curves without Plotly: no zoom, but there in a saved notebook without a kernel. */
-  private drawPlain(lines: Line[], extent: Extent, theme: Theme): void {
+  private drawPlain(lines: Line[], extent: Extent, theme: Theme, log: boolean): void {
     const [width, height] = [320, 170];
-    const values = lines.flatMap((line) => line.curve.value);
+    const scale = (value: number) => (log ? Math.log10(value) : value);
+    const values = lines.flatMap((line) => line.curve.value.map(scale)).filter(Number.isFinite);
     const low = values.reduce((a, b) => Math.min(a, b), Infinity);
     const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
     const last = Math.round(reach(lines, extent));
@@ -251,15 +270,15 @@ export class Chart {
         makeSvg("text", { x: `${x}`, y: `${y}`, "text-anchor": anchor, fill: theme.faint }, text),
       );
     if (values.length > 0) {
-      write(short(high), 36, 14, "end");
-      write(short(low), 36, height - 28, "end");
+      write(short(log ? 10 ** high : high), 36, 14, "end");
+      write(short(log ? 10 ** low : low), 36, height - 28, "end");
     }
-    write(`step ${last}`, width - 8, height - 12, "end");
+    write(`${extent.across ?? t("step")} ${last}`, width - 8, height - 12, "end");
     for (const line of lines) {
-      const points = line.curve.step.map(
-        (step, index) =>
-          `${across(step).toFixed(1)},${up(line.curve.value[index] ?? low).toFixed(1)}`,
-      );
+      const points = line.curve.step.flatMap((step, index) => {
+        const value = scale(line.curve.value[index] ?? Number.NaN);
+        return Number.isFinite(value) ? [`${across(step).toFixed(1)},${up(value).toFixed(1)}`] : [];
+      });
       svg.append(
         makeSvg("polyline", {
           points: points.join(" "),
@@ -271,4 +290,13 @@ export class Chart {
     }
     this.plot.replaceChildren(svg);
   }
+}
+
+/** Text that Plotly shows as it is: no marks of its own, no places of a template. */
+function plain(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll("%{", "%\u200b{");
 }

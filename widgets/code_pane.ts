@@ -128,7 +128,7 @@ function flash(button: HTMLElement, then: Key, before: Key): void {
 }
 
 /** Copy text, also on pages without a clipboard of their own (plain http, not localhost). */
-async function copy(text: string): Promise<void> {
+export async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {

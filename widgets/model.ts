@@ -19,6 +19,7 @@ export interface Status {
   error: string;
   trouble: string;
   note: string;
+  process: [host: string, pid: number, born: number | null];
 }
 
 export interface LogLine {
@@ -72,10 +73,8 @@ export interface AllMessage extends Facts {
   messages: LogLine[];
 }
 
-export interface Answer {
-  kind: "answer";
-  to: string;
-  text: string;
+/** What is new in the runs of a panel; the buffers of all follow one another. */
+export interface NewsMessage {
+  kind: "news";
+  news: ((PointsMessage | AllMessage) & { run: number; buffers: number })[];
 }
-
-export type Message = PointsMessage | AllMessage | Answer;

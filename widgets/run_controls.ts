@@ -1,6 +1,7 @@
-// Pause, Resume and Stop. Stop asks once more, and a click that nobody answers says so.
+// Pause, Resume and Stop. Stop asks once more, and a click always says what became of it.
 
 import { icon, make, setText } from "./dom";
+import { t } from "./messages";
 import type { Status } from "./model";
 
 const PAUSE = "M4 3h3v10H4zM9 3h3v10H9z";
@@ -8,23 +9,23 @@ const PLAY = "M4 2.5v11l9-5.5z";
 const STOP = "M3.5 3.5h9v9h-9z";
 
 const CONFIRM_MS = 4000;
-const ANSWER_MS = 2500;
+
+export type Asked = "pause" | "resume" | "stop";
 
 export class RunControls {
   readonly node: HTMLElement;
-  private readonly pause = button("Pause", PAUSE, "Pause after the current step");
-  private readonly resume = button("Resume", PLAY, "Go on where the run was left");
-  private readonly stop = button("Stop", STOP, "Save and stop after the current step");
+  private readonly pause = button("pause", PAUSE, t("pause_help"));
+  private readonly resume = button("resume", PLAY, t("resume_help"));
+  private readonly stop = button("stop", STOP, t("stop_help"));
   private confirming: ReturnType<typeof setTimeout> | undefined;
-  private waiting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    private readonly ask: (kind: "pause" | "resume" | "stop") => void,
+    private readonly ask: (kind: Asked) => void,
     private readonly hint: (text: string) => void,
   ) {
     this.node = make(
       "div",
-      { class: "mf-controls", role: "group", "aria-label": "Run" },
+      { class: "mf-controls", role: "group", "aria-label": t("run") },
       this.pause,
       this.resume,
       this.stop,
@@ -50,20 +51,15 @@ export class RunControls {
     if (this.stop.disabled) this.calm();
   }
 
-  answered(): void {
-    clearTimeout(this.waiting);
-  }
-
   close(): void {
     clearTimeout(this.confirming);
-    clearTimeout(this.waiting);
   }
 
   private twoSteps(): void {
     if (!this.stop.classList.contains("mf-sure")) {
       this.stop.classList.add("mf-sure");
-      setText(this.stop.lastElementChild!, "Stop now?");
-      this.hint("Press Stop once more to save and stop; the run can be resumed later.");
+      setText(this.stop.lastElementChild!, t("stop_sure"));
+      this.hint(t("stop_once_more"));
       this.confirming = setTimeout(() => this.calm(), CONFIRM_MS);
       return;
     }
@@ -75,30 +71,21 @@ export class RunControls {
     clearTimeout(this.confirming);
     if (!this.stop.classList.contains("mf-sure")) return;
     this.stop.classList.remove("mf-sure");
-    setText(this.stop.lastElementChild!, "Stop");
+    setText(this.stop.lastElementChild!, t("stop"));
     this.hint("");
   }
 
-  private send(kind: "pause" | "resume" | "stop"): void {
+  private send(kind: Asked): void {
     this.hint("");
     this.ask(kind);
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(
-      () =>
-        this.hint(
-          "No answer from the kernel yet. It may be busy with a cell (interrupt it, the run goes on), " +
-            "or was restarted: then open the run again with the code below.",
-        ),
-      ANSWER_MS,
-    );
   }
 }
 
-function button(label: string, path: string, title: string): HTMLButtonElement {
+function button(kind: Asked, path: string, title: string): HTMLButtonElement {
   return make(
     "button",
-    { type: "button", class: `mf-button mf-${label.toLowerCase()}`, title },
+    { type: "button", class: `mf-button mf-${kind}`, title },
     icon(path),
-    make("span", {}, label),
+    make("span", {}, t(kind)),
   );
 }

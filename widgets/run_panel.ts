@@ -1,81 +1,116 @@
-// The live panel of a run: the browser side of medfusion/widgets/run_panel.py.
+// The live panel of runs: the browser side of medfusion/widgets/run_panel.py.
 
-import { Chart, type Line } from "./chart";
+import { Chart } from "./chart";
+import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
-import type { Frame, Message, Model } from "./model";
+import { t } from "./messages";
+import type { Frame, Model, NewsMessage } from "./model";
 import { plotly, type Plotly } from "./plotly_library";
-import { RunControls } from "./run_controls";
+import { RunControls, type Asked } from "./run_controls";
 import { RunDetails } from "./run_details";
+import { lossLines, metricLines, metricNames, rateLines, type Look, type ShownRun } from "./run_lines";
+import { RunList } from "./run_list";
 import { RunStore } from "./run_store";
+import { RunTools } from "./run_tools";
+import { tellThroughServer } from "./server_wish";
 import { onThemeChange, theme, type Theme } from "./theme";
-import { drawnMetrics, duration, metricName, stateWord } from "./wording";
+import { duration, metricName, stateWord } from "./wording";
 
 const DRAW_MS = 150;
 const ASK_MS = 1500;
-const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "x", "cross"];
-const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+const BUSY_MS = 300; // after this a kernel is taken for busy
+const LOOK_MS = 120;
+
+interface State {
+  runs: { name: string; path: string; monitor: string; yaml: string; code: string }[];
+  look: Look;
+  open: string;
+}
 
 class RunPanel {
-  private readonly store = new RunStore();
+  private readonly connection: Connection;
+  private readonly runs: ShownRun[];
+  private readonly several: boolean;
+  private readonly paths: string[];
+  private readonly title = make("h3");
   private readonly badge = make("span", { class: "mf-badge", role: "status" });
   private readonly counts = make("span", { class: "mf-counts" });
   private readonly left = make("span", { class: "mf-left" });
   private readonly bar = make("div");
   private readonly progress = make(
     "div",
-    { class: "mf-progress", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0" },
+    { class: "mf-progress", role: "progressbar", "aria-label": t("progress"), "aria-valuemin": "0" },
     this.bar,
   );
   private readonly notice = make("div", { class: "mf-notice", "aria-live": "polite" });
   private readonly controls = new RunControls(
-    (kind) => this.model.send({ kind }),
-    (text) => {
-      this.hint = text;
-      this.writeNotice();
-    },
+    (kind) => void this.wish(kind),
+    (text) => this.say(text),
   );
-  private readonly loss = new Chart("Loss", "loss");
-  private readonly metrics = new Chart("Validation metrics", "value");
-  private readonly rate = new Chart("Learning rate", "learning rate", true);
+  private readonly list: RunList;
+  private readonly tools = new RunTools((changed) => this.change(changed));
+  private readonly loss = new Chart(t("loss"), t("loss").toLowerCase());
+  private readonly metrics = new Chart(t("validation_metrics"), t("value"));
+  private readonly rate = new Chart(t("learning_rate"), t("learning_rate").toLowerCase(), true);
   private readonly details: RunDetails;
   private readonly undo: (() => void)[] = [];
+  private readonly page = Math.random().toString(36).slice(2);
+  private wishes = 0;
+  private look: Look;
+  private changing = 0;
+  private changed: Partial<Look> = {};
   private theme: Theme | null = null;
   private plotly: Plotly | null = null;
   private plotlyKnown = false;
   private hint = "";
   private drawing: ReturnType<typeof setTimeout> | undefined;
+  private sending: ReturnType<typeof setTimeout> | undefined;
   private asked = -Infinity;
 
   constructor(
     private readonly model: Model,
     private readonly node: HTMLElement,
   ) {
-    this.details = new RunDetails(model);
-    const name = String(model.get("name"));
+    const state = model.get("state") as State;
+    this.look = state.look;
+    this.runs = state.runs.map(({ name, monitor }, place) => ({
+      place, name, monitor, store: new RunStore(),
+    }));
+    this.paths = state.runs.map(({ path }) => path);
+    this.several = this.runs.length > 1;
+    this.connection = new Connection(model);
+    this.details = new RunDetails(this.connection, state.runs, state.open, () => this.redraw());
+    this.list = new RunList(
+      this.runs,
+      (run, shown) => this.show(run, shown),
+      (run) => this.change({ chosen: run }),
+    );
+    const names = state.runs.map(({ name }) => name).join(", ");
     node.append(
       make(
         "section",
-        { class: "mf-panel", "aria-label": `Run ${name}` },
-        make(
-          "header",
-          {},
-          make("h3", { title: String(model.get("path")) }, name),
-          this.badge,
-          this.controls.node,
-        ),
+        { class: "mf-panel mf-run-panel", "aria-label": t("run_label", { name: names }) },
+        make("header", {}, this.title, this.badge, this.controls.node),
         make("div", { class: "mf-line" }, this.counts, this.left),
         this.progress,
         this.notice,
+        this.list.node,
+        this.tools.node,
         make("div", { class: "mf-charts" }, this.loss.node, this.metrics.node, this.rate.node),
         this.details.node,
       ),
     );
-    this.store.adopt(model.get("frame") as Frame);
-    this.listen("msg:custom", (message: Message, buffers: DataView[]) =>
+    this.adopt();
+    this.listen("msg:custom", (message: NewsMessage, buffers: DataView[]) =>
       this.receive(message, buffers),
     );
-    this.listen("change:frame", () => {
-      if (this.store.adopt(model.get("frame") as Frame)) this.redraw();
+    this.listen("change:frames", () => {
+      if (this.adopt()) this.redraw();
+    });
+    this.listen("change:state", () => {
+      if (this.changing > 0 || this.sending !== undefined) return; // the person is ahead of it
+      this.look = (model.get("state") as State).look;
+      this.redraw();
     });
     this.undo.push(
       onThemeChange(() => {
@@ -98,9 +133,11 @@ class RunPanel {
 
   close(): void {
     clearTimeout(this.drawing);
+    clearTimeout(this.sending);
     this.controls.close();
+    this.connection.close();
     for (const undo of this.undo) undo();
-    for (const chart of [this.loss, this.metrics, this.rate]) chart.close(this.plotly);
+    for (const chart of [this.loss, this.metrics, this.rate, this.details]) chart.close(this.plotly);
   }
 
   private listen(event: string, handler: (...args: never[]) => void): void {
@@ -108,56 +145,134 @@ class RunPanel {
     this.undo.push(() => this.model.off(event, handler));
   }
 
-  private receive(message: Message, buffers: DataView[]): void {
-    if (message.kind === "answer") {
-      if (message.to === "open") return;
-      this.controls.answered();
-      this.hint = message.text;
-      this.writeNotice();
-      return;
+  // From the kernel --------------------------------------------------------------------------------
+
+  private adopt(): boolean {
+    const frames = this.model.get("frames") as Frame[];
+    // All of them: each store decides for itself.
+    const taken = this.runs.map(({ store }, run) => store.adopt(frames[run] ?? {}));
+    return taken.includes(true);
+  }
+
+  private receive(message: NewsMessage, buffers: DataView[]): void {
+    if (message.kind !== "news") return;
+    let at = 0;
+    for (const news of message.news) {
+      const own = buffers.slice(at, at + news.buffers);
+      at += news.buffers;
+      const store = this.runs[news.run]?.store;
+      if (store === undefined) continue;
+      if (news.kind === "all") store.replace(news, own);
+      else if (!store.append(news)) this.askForAll();
     }
-    if (message.kind === "all") this.store.replace(message, buffers);
-    else if (!this.store.append(message)) this.askForAll();
     this.redraw();
   }
+
+  // To the kernel ----------------------------------------------------------------------------------
 
   private askForAll(): void {
     const now = performance.now();
     if (now - this.asked < ASK_MS) return;
     this.asked = now;
-    this.model.send({ kind: "open" });
+    // What it asks for comes to all views; a kernel that is busy sends frames until then.
+    this.connection.ask("everything").catch(() => undefined);
   }
+
+  private show(run: number, shown: boolean): void {
+    const others = this.look.hidden.filter((one) => one !== run);
+    this.change({ hidden: shown ? others : [...others, run] });
+  }
+
+  /** Change how it looks: here at once, in other views through the kernel. */
+  private change(changed: Partial<Look>): void {
+    this.look = { ...this.look, ...changed };
+    this.changed = { ...this.changed, ...changed };
+    this.redraw(0);
+    clearTimeout(this.sending);
+    this.sending = setTimeout(() => {
+      this.sending = undefined;
+      const sent = this.changed;
+      this.changed = {};
+      this.changing += 1;
+      this.connection
+        .ask("look", sent)
+        .catch((refusal: unknown) => this.say(told(refusal)))
+        .finally(() => {
+          this.changing -= 1;
+        });
+    }, LOOK_MS);
+  }
+
+  /** Pause, resume or stop; where the kernel is busy with a cell, through the server. */
+  private async wish(kind: Asked): Promise<void> {
+    const run = this.look.chosen;
+    const count = ++this.wishes;
+    const asked = { run, wish: kind, page: this.page, count };
+    let answered = false;
+    const answer = this.connection.ask("wish", asked).then(
+      () => this.say("", count),
+      (refusal: unknown) => this.say(told(refusal), count),
+    );
+    void answer.then(() => {
+      answered = true;
+    });
+    await Promise.race([answer, new Promise((done) => setTimeout(done, BUSY_MS))]);
+    if (answered) return;
+    const { state, process } = this.runs[run]!.store.facts.status;
+    const works = ["running", "paused", "evaluating"].includes(state);
+    const wish = kind === "resume" ? "run" : kind;
+    const through =
+      works && (await tellThroughServer(this.paths[run]!, process, { wish, page: this.page, count }));
+    if (!answered) this.say(t(through ? "told_by_server" : "no_answer"), count);
+  }
+
+  private say(text: string, count = this.wishes): void {
+    if (count !== this.wishes) return; // of a wish before the last
+    this.hint = text;
+    this.writeNotice();
+  }
+
+  // On the page ------------------------------------------------------------------------------------
 
   private newTheme(): void {
     this.theme = null;
     this.redraw();
   }
 
-  private redraw(): void {
+  private redraw(wait = DRAW_MS): void {
     this.drawing ??= setTimeout(() => {
       this.drawing = undefined;
       this.write();
       this.draw();
-    }, DRAW_MS);
+    }, wait);
+  }
+
+  private get chosen(): ShownRun {
+    return this.runs[this.look.chosen] ?? this.runs[0]!;
   }
 
   private write(): void {
-    const { status, best } = this.store.facts;
+    const run = this.chosen;
+    const { status } = run.store.facts;
+    setText(this.title, run.name);
+    this.title.title = this.paths[run.place] ?? "";
     setText(this.badge, stateWord(status));
     this.badge.dataset["state"] = status.state;
     const parts = [];
-    if (status.epochs > 0) parts.push(`Epoch ${this.epoch()} of ${status.epochs}`);
-    if (status.steps > 0) parts.push(`step ${status.step} of ${status.steps}`);
-    const monitor = String(this.model.get("monitor"));
-    const reached = best === null ? undefined : this.valueAt(monitor, best);
+    if (status.epochs > 0) {
+      parts.push(t("count_epochs", { epoch: epochNow(run), epochs: status.epochs }));
+    }
+    if (status.steps > 0) parts.push(t("count_steps", { step: status.step, steps: status.steps }));
+    const reached = bestValue(run);
     if (reached !== undefined) {
-      parts.push(`best validation ${metricName(monitor.replace("val/", ""))} ${reached.toFixed(3)}`);
+      const metric = metricName(run.monitor.replace("val/", ""));
+      parts.push(t("count_best", { metric, value: reached.toFixed(3) }));
     }
     setText(this.counts, parts.join(" · "));
     const left = status.seconds_left;
     setText(
       this.left,
-      status.state === "running" && left !== null ? `about ${duration(left)} left` : "",
+      status.state === "running" && left !== null ? t("time_left", { time: duration(left) }) : "",
     );
     const share =
       status.state === "finished" ? 1 : status.steps > 0 ? status.step / status.steps : 0;
@@ -165,24 +280,16 @@ class RunPanel {
     this.progress.setAttribute("aria-valuemax", String(Math.max(1, status.steps)));
     this.progress.setAttribute("aria-valuenow", String(status.step));
     this.controls.update(status);
+    this.list.update(this.runs, this.look, (one) => bestValue(one)?.toFixed(3) ?? "");
+    const standard = this.several ? (this.runs[0]?.monitor ?? "") : "";
+    this.tools.update(this.look, metricNames(this.runs), standard);
     this.writeNotice();
-    this.details.update(this.store);
-  }
-
-  private epoch(): number {
-    const { state, epoch, epochs } = this.store.facts.status;
-    const within = state === "running" || state === "paused";
-    return Math.min(epochs, within ? epoch + 1 : epoch);
-  }
-
-  private valueAt(name: string, step: number): number | undefined {
-    const curve = this.store.curves.get(name);
-    return curve?.value[curve.step.lastIndexOf(step)];
+    this.details.update(run);
   }
 
   private writeNotice(): void {
-    const { error, trouble, note } = this.store.facts.status;
-    const text = this.hint || error || trouble || note;
+    const { error, trouble, note } = this.chosen.store.facts.status;
+    const text = this.hint || error || trouble || (note === "sample" ? t("note_sample") : note);
     setText(this.notice, text);
     this.notice.title = text;
     this.notice.classList.toggle("mf-bad", !this.hint && (error || trouble) !== "");
@@ -190,40 +297,38 @@ class RunPanel {
 
   private draw(): void {
     if (!this.plotlyKnown) return; // one moment, rather than two different pictures
-    this.theme ??= theme(this.node);
-    const { curves, facts } = this.store;
-    const { state, steps } = facts.status;
-    const over = ["finished", "stopped", "failed", "interrupted"].includes(state);
+    const colours = (this.theme ??= theme(this.node));
+    this.list.colour(colours);
+    const shown = this.runs.filter(({ place }) => !this.look.hidden.includes(place));
+    const statuses = shown.map(({ store }) => store.facts.status);
+    const over = statuses.every(({ state }) =>
+      ["finished", "stopped", "failed", "interrupted"].includes(state),
+    );
+    const steps = Math.max(0, ...statuses.map((status) => status.steps));
     const extent = { steps, over, best: null };
-    const line = (name: string, label: string, colour: number, more: Partial<Line> = {}): Line[] => {
-      const curve = curves.get(name);
-      return curve === undefined ? [] : [{ label, curve, colour, ...more }];
-    };
-    this.loss.draw(
-      [
-        ...line("step/loss", "train, each step", 0, { faint: true }),
-        ...line("train/loss", "train", 0, { symbol: "circle" }),
-        ...line("val/loss", "validation", 1, { symbol: "diamond", dash: "dash" }),
-      ],
-      extent,
-      this.theme,
-      this.plotly,
-    );
-    const monitor = String(this.model.get("monitor"));
-    const names = drawnMetrics([...curves.keys()], monitor);
-    this.metrics.draw(
-      names.flatMap((name, index) =>
-        line(name, metricName(name.slice(4)), index, {
-          symbol: SYMBOLS[index % SYMBOLS.length]!,
-          dash: DASHES[index % DASHES.length]!,
-        }),
-      ),
-      { ...extent, best: facts.best },
-      this.theme,
-      this.plotly,
-    );
-    this.rate.draw(line("step/lr", "learning rate", 0), extent, this.theme, this.plotly);
+    const { look, several, plotly: library } = this;
+    this.loss.draw(lossLines(shown, look, several), extent, colours, library, look.log);
+    const best = several ? null : this.chosen.store.facts.best;
+    this.metrics.draw(metricLines(shown, look, several), { ...extent, best }, colours, library);
+    this.rate.draw(rateLines(shown, several), extent, colours, library, look.log);
+    this.details.draw(this.chosen, look, colours, library);
   }
+}
+
+function epochNow({ store }: ShownRun): number {
+  const { state, epoch, epochs } = store.facts.status;
+  const within = state === "running" || state === "paused";
+  return Math.min(epochs, within ? epoch + 1 : epoch);
+}
+
+function bestValue({ store, monitor }: ShownRun): number | undefined {
+  const { best } = store.facts;
+  const curve = best === null ? undefined : store.curves.get(monitor);
+  return curve?.value[curve.step.lastIndexOf(best!)];
+}
+
+function told(refusal: unknown): string {
+  return refusal instanceof Refusal ? refusal.message : String(refusal);
 }
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {

@@ -21,6 +21,7 @@ const UNKNOWN: Facts = {
     error: "",
     trouble: "",
     note: "",
+    process: ["", 0, null],
   },
   system: {},
   best: null,

@@ -1,16 +1,17 @@
 // Numbers and states in words.
 
+import { t, word } from "./messages";
 import type { Figure, Status } from "./model";
 
 /** The run's state as a person says it, with what was asked for but is not done yet. */
 export function stateWord(status: Status): string {
   if (["running", "evaluating"].includes(status.state)) {
-    if (status.asked === "stop") return "stopping";
-    if (status.asked === "pause") return "pausing";
+    if (status.asked === "stop") return t("state_stopping");
+    if (status.asked === "pause") return t("state_pausing");
   }
-  if (status.state === "paused" && status.asked === "stop") return "stopping";
-  if (status.state === "created") return "starting";
-  return status.state;
+  if (status.state === "paused" && status.asked === "stop") return t("state_stopping");
+  const known = word(`state_${status.state}`);
+  return known === `state_${status.state}` ? status.state : known;
 }
 
 /** A duration, coarser the longer it is, so that it does not flicker. */
@@ -38,11 +39,11 @@ export function short(value: number): string {
 /** A metric with its interval, or why there is none. */
 export function figure(found: Figure | undefined): string {
   if (found === undefined) return "";
-  if (found.value === null) return "not estimable";
+  if (found.value === null) return t("not_estimable");
   const [low, high] = found.ci;
-  const interval =
-    typeof low === "number" && typeof high === "number" ? ` (${short(low)} to ${short(high)})` : "";
-  return `${short(found.value)}${interval}`;
+  const value = short(found.value);
+  if (typeof low !== "number" || typeof high !== "number") return value;
+  return t("interval", { value, low: short(low), high: short(high) });
 }
 
 const NAMES: Record<string, string> = {

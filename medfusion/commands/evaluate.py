@@ -7,7 +7,7 @@ import argparse
 from medfusion.commands.outcome import Outcome, interval
 from medfusion.data.display import table
 from medfusion.errors import RunError
-from medfusion.runs import RunFolder
+from medfusion.runs.versions import find_run
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -18,7 +18,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     """
     from medfusion.training.prediction import evaluate_run
 
-    run = RunFolder(arguments.run)
+    run = find_run(arguments.run)
     if run.status.active:
         msg = f"{run.path}: is running; evaluate it when it has stopped"
         raise RunError(msg)

@@ -6,7 +6,7 @@ import argparse
 
 from medfusion.commands.outcome import Outcome
 from medfusion.errors import InputError
-from medfusion.runs import RunFolder
+from medfusion.runs.versions import find_run
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -15,6 +15,6 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     Raises:
         InputError: Always.
     """
-    run = RunFolder(arguments.run)
+    run = find_run(arguments.run)
     msg = f"{run.path}: this version of MedFusion cannot explain predictions"
     raise InputError(msg)

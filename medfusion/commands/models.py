@@ -115,7 +115,8 @@ def _encoders(
     arguments: argparse.Namespace, kinds: list[Description], document: dict[str, Any]
 ) -> Outcome:
     from medfusion.models.backbones.catalogue import list_architectures, search_catalogue
-    from medfusion.models.backbones.licences import commercial_use, licence_of
+    from medfusion.models.backbones.licences import licence_of
+    from medfusion.models.image_licences import commercial_use
 
     found = search_catalogue(
         arguments.family,

@@ -65,7 +65,8 @@ def _call(item: Description) -> list[str]:
 
 
 def _encoders(groups: Iterable[Family]) -> list[str]:
-    from medfusion.models.backbones.licences import commercial_use, licence_of
+    from medfusion.models.backbones.licences import licence_of
+    from medfusion.models.image_licences import commercial_use
 
     lines = [
         "### Curated image encoders",

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from medfusion.commands.outcome import Outcome
@@ -13,6 +14,12 @@ from medfusion.errors import InputError, unknown
 
 # A fixed width: help reads the same in a terminal, in a notebook and in the docs.
 _Formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=88)
+
+_Adding = Callable[[str, str, str], argparse.ArgumentParser]
+"""Adds a verb: its name, what it does, an example."""
+
+_Changing = Callable[[argparse.ArgumentParser], None]
+"""Adds options to a verb."""
 
 
 class UsageError(InputError):
@@ -165,9 +172,31 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     sub.add_argument("run", metavar="RUN")
     add_json(sub)
 
-    sub = add("runs", "list the runs", "runs")
+    sub = add(
+        "runs",
+        "list the runs, tag them, write notes, delete them",
+        "runs --state finished --text resnet\n"
+        '  medfusion runs skin-20260101-120000 --tag best --note "for the paper"\n'
+        "  medfusion runs skin-20260101-120000 --delete --yes",
+    )
+    sub.add_argument("chosen", nargs="*", metavar="RUN", help="these runs only, by name or folder")
     sub.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    sub.add_argument("--state", help="list runs in this state, such as finished")
+    sub.add_argument("--tagged", metavar="TAG", help="list runs with this tag")
+    sub.add_argument("--text", help="list runs whose name, tags, note or model has these words")
+    sub.add_argument("--metric", help="metric of the test split to list (the main one)")
+    sub.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help="put a tag on (repeatable)"
+    )
+    sub.add_argument(
+        "--untag", action="append", default=[], metavar="TAG", help="take a tag off (repeatable)"
+    )
+    sub.add_argument("--note", metavar="TEXT", help="write the note; it replaces the one before")
+    sub.add_argument("--delete", action="store_true", help="delete the runs for good")
+    sub.add_argument("--yes", action="store_true", help="with --delete: yes, really")
     add_json(sub)
+
+    _add_versions(add, add_json)
 
     sub = add(
         "compare",
@@ -209,6 +238,55 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
     )
     sub.add_argument("run", metavar="RUN")
     sub.add_argument("--out", required=True, metavar="FILE.html")
+    add_json(sub)
+
+    sub = add(
+        "review",
+        "list the labels that a run contradicts, and decide about them (in a notebook the magic of "
+        "the same words shows them with their images)",
+        "review runs/skin-20260101-120000 --most 20\n"
+        "  medfusion review RUN --relabel P7=benign --exclude P9 --reason 'seen with Dr. Li'\n"
+        "  medfusion train skin.yaml --set data.corrections=cohort.corrections.jsonl",
+    )
+    sub.add_argument("run", metavar="RUN")
+    sub.add_argument(
+        "--relabel",
+        action="append",
+        default=[],
+        metavar="ID[=LABEL]",
+        help="give a row another label, by default the suggested one (repeatable)",
+    )
+    for action, meaning in (
+        ("exclude", "leave a row out"),
+        ("flag", "mark a row to be looked at again"),
+        ("keep", "say that a label is right"),
+    ):
+        sub.add_argument(
+            f"--{action}", action="append", default=[], metavar="ID", help=f"{meaning} (repeatable)"
+        )
+    sub.add_argument(
+        "--undo",
+        nargs="?",
+        const="",
+        metavar="ID",
+        help="take back the last decision, or the one about a row",
+    )
+    sub.add_argument("--redo", action="store_true", help="take it again")
+    sub.add_argument("--column", metavar="NAME", help="which label, where a row has several")
+    sub.add_argument("--reason", default="", metavar="TEXT", help="why")
+    sub.add_argument("--who", default="", metavar="NAME", help="who decides")
+    sub.add_argument(
+        "--journal",
+        metavar="FILE.jsonl",
+        help="the journal (the run's own, else <table>.corrections.jsonl beside the experiment)",
+    )
+    sub.add_argument(
+        "--rank",
+        default="margin",
+        choices=("margin", "confidence"),
+        help="rank by normalised margin (default) or by self-confidence",
+    )
+    sub.add_argument("--most", type=int, default=20, metavar="N", help="labels to list (20)")
     add_json(sub)
 
     sub = add(
@@ -289,11 +367,93 @@ def parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of verbs
         "browse skin.csv",
     )
     sub.add_argument("file", nargs="?", metavar="FILE", help="a table, or an experiment's YAML")
+    _add_workflow(add, add_json)
 
     sub = add("lab", "start JupyterLab with the quickstart", "lab")
     sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
     sub.add_argument("--port", type=int, default=8888)
     return root
+
+
+def _actions(sub: argparse.ArgumentParser, verb: str, names: str) -> _Adding:
+    """Give a verb verbs of its own, and return what adds one of them."""
+    actions = sub.add_subparsers(dest="action", metavar=names, required=True, parser_class=_Parser)
+
+    def action(name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = actions.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"Example:\n  medfusion {verb} {example}",
+            formatter_class=_Formatter,
+            add_help=False,
+        )
+        made.add_argument("-h", "--help", action=_HelpAction, nargs=0, help="show this help")
+        return made
+
+    return action
+
+
+def _add_versions(add: _Adding, add_json: _Changing) -> None:
+    sub = add("versions", "name models: skin@2 is a run's trained model", "versions list")
+    action = _actions(sub, "versions", "add|list|show|remove")
+    one = action(
+        "add",
+        "name a run's trained model; it is the next version of that name",
+        'add skin runs/skin-20260101-120000 --note "for the reader study"',
+    )
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--note", default="", metavar="TEXT", help="what to remember about it")
+    listed = action("list", "list the versions", "list")
+    listed.add_argument("name", nargs="?", metavar="NAME", help="of this model only")
+    shown = action("show", "show a version after checking its weights", "show skin@2")
+    shown.add_argument("version", metavar="NAME@NUMBER", help="or NAME@latest")
+    gone = action("remove", "take a version off the list; the run stays", "remove skin@2")
+    gone.add_argument("version", metavar="NAME@NUMBER")
+    for made in (one, listed, shown, gone):
+        made.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+        add_json(made)
+
+
+def _add_workflow(add: _Adding, add_json: _Changing) -> None:
+    sub = add(
+        "workflow", "run and share graphs of steps (.medfusion)", "workflow run skin.medfusion"
+    )
+    added = _actions(sub, "workflow", "run|validate|show|export|import|templates|edit")
+
+    def action(name: str, summary: str, example: str, file: str | None) -> argparse.ArgumentParser:
+        made = added(name, summary, f"{name} {example}".rstrip())
+        if file is not None:
+            made.add_argument("file", metavar=file)
+        return made
+
+    summary = "do every step that is new or changed since the last time"
+    run = action("run", summary, "skin.medfusion", "FILE.medfusion")
+    run.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    run.add_argument("--detach", action="store_true", help="return at once; it goes on by itself")
+    add_json(run)
+    summary = "say what is missing or wrong, each at its node and port"
+    add_json(action("validate", summary, "skin.medfusion", "FILE.medfusion"))
+    show = action("show", "list the nodes and how far they are", "skin.medfusion", "FILE.medfusion")
+    show.add_argument("--runs", default="runs", metavar="DIR", help="folder of the runs (runs)")
+    add_json(show)
+    summary = "write a file to share, or the experiment of a training node"
+    export = action("export", summary, "skin.medfusion --out skin.yaml", "FILE.medfusion")
+    export.add_argument("--out", required=True, metavar="FILE.medfusion|.yaml")
+    export.add_argument("--training", metavar="NODE", help="the training node, where several are")
+    add_json(export)
+    summary = "make a workflow of an experiment, or take over one from elsewhere"
+    taken = action("import", summary, "skin.yaml --out skin.medfusion", "FILE.yaml|.medfusion")
+    taken.add_argument("--out", required=True, metavar="FILE.medfusion")
+    add_json(taken)
+    summary = "list the templates, or write one with its phantom data"
+    templates = action("templates", summary, "survival --out trial", None)
+    templates.add_argument("name", nargs="?", metavar="NAME")
+    templates.add_argument("--out", default=".", metavar="DIR", help="folder to write to (.)")
+    add_json(templates)
+    edit = action("edit", "draw a workflow, in a notebook: %%medfusion workflow edit", "", None)
+    edit.add_argument("file", nargs="?", metavar="FILE.medfusion", help="where to start")
 
 
 def verbs() -> list[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from medfusion.commands.outcome import Outcome
 from medfusion.errors import InputError
-from medfusion.runs import RunFolder, atomic
+from medfusion.runs import atomic
+from medfusion.runs.versions import find_run
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -21,7 +22,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     if out.suffix not in (".csv", ".parquet"):
         msg = f"{out}: write to a file that ends in .csv or .parquet"
         raise InputError(msg)
-    run = RunFolder(arguments.run)
+    run = find_run(arguments.run)
     from medfusion.training.prediction import predict, prediction_frame, prediction_table
 
     masks = None if arguments.masks is None else Path(arguments.masks)

@@ -9,6 +9,7 @@ from medfusion.commands.outcome import Outcome
 from medfusion.errors import InputError
 from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder
+from medfusion.runs.versions import find_run
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
@@ -30,7 +31,7 @@ def execute(arguments: argparse.Namespace) -> Outcome:
     else:
         from medfusion.report import write_report
 
-        found = RunFolder(arguments.run)
+        found = find_run(arguments.run)
         path = write_report(found, out)
     return Outcome(
         text=f"{path}",

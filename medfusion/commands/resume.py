@@ -7,11 +7,17 @@ import argparse
 from medfusion.commands.outcome import Outcome
 from medfusion.commands.train import detach, work
 from medfusion.modalities.folder import ComparisonFolder, is_comparison
-from medfusion.runs import RunFolder
+from medfusion.runs.versions import find_run
+from medfusion.workflow import WorkflowFolder, is_workflow
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
-    """Go on with a run or a comparison of modalities, in this process or on its own."""
+    """Go on with a run, a comparison or a workflow, in this process or on its own."""
+    if is_workflow(arguments.run):
+        from medfusion.commands import workflow
+
+        found = WorkflowFolder(arguments.run)
+        return workflow.detach(found) if arguments.detach else workflow.work(found)
     if is_comparison(arguments.run):
         from medfusion.commands import compare_modalities
 
@@ -19,5 +25,5 @@ def execute(arguments: argparse.Namespace) -> Outcome:
         if arguments.detach:
             return compare_modalities.detach(comparison)
         return compare_modalities.work(comparison)
-    run = RunFolder(arguments.run)
+    run = find_run(arguments.run)
     return detach(run) if arguments.detach else work(run)

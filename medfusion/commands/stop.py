@@ -7,17 +7,21 @@ import argparse
 from medfusion.commands.outcome import Outcome
 from medfusion.modalities.folder import ComparisonFolder, is_comparison
 from medfusion.runs import RunFolder, process
+from medfusion.runs.versions import find_run
+from medfusion.workflow import WorkflowFolder, is_workflow
 
 PATIENCE_SECONDS = 60.0
 
 
 def execute(arguments: argparse.Namespace) -> Outcome:
     """Ask the run to stop and wait until it has; evaluation at the end of a run is let finish."""
-    run: ComparisonFolder | RunFolder
-    if is_comparison(arguments.run):
+    run: ComparisonFolder | RunFolder | WorkflowFolder
+    if is_workflow(arguments.run):
+        run = WorkflowFolder(arguments.run)
+    elif is_comparison(arguments.run):
         run = ComparisonFolder(arguments.run)
     else:
-        run = RunFolder(arguments.run)
+        run = find_run(arguments.run)
     if run.status.active:
         run.stop()
         try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from medfusion.data import leakage, likeness, time_leakage
+from medfusion.data.corrections import LEFT_OUT
 from medfusion.data.identifiers import are_dates, is_identifier
 from medfusion.data.split import SPLITS
 from medfusion.spec.data import ColumnSplit
@@ -74,9 +75,30 @@ def run_checks(cohort: Cohort) -> list[Check]:
         _identifiers(cohort),
         _class_balance(cohort),
         _classes_per_split(cohort),
+        *([] if cohort.corrected is None else [_corrections(cohort.corrected)]),
         *([_known_targets(cohort)] if len(cohort.outcomes) > 1 else []),
         *([_times(cohort)] if cohort.spec.target.kind == "survival" else []),
     ]
+
+
+def _corrections(applied: dict[str, Any]) -> Check:
+    """Say how many labels were corrected, and warn where that changes the judge."""
+    name, splits = "label corrections", applied["splits"]
+
+    def count(*actions: str, only: Sequence[str] = SPLITS) -> int:
+        return sum(splits.get(side, {}).get(action, 0) for side in only for action in actions)
+
+    said = f"{applied['file']}: {count('relabel')} corrected, {count('exclude')} left out"
+    test = count("relabel", "exclude", only=["test"])
+    if not test:
+        return Check(name, "PASS", f"{said}, none of these in the test split")
+    return Check(
+        name,
+        "WARN",
+        f"{said}; {test} of these in the test split, which changes the judge: results cannot be "
+        "compared with those on other labels (data.correct_test: false leaves them as they were)",
+        test,
+    )
 
 
 def _group_overlap(cohort: Cohort) -> Check:
@@ -232,7 +254,8 @@ def _pair(cohort: Cohort, rows: Sequence[int]) -> str:
 
 def _unreadable(cohort: Cohort) -> Check:
     name = "unreadable files"
-    ids = [name for exclusion in cohort.excluded for name in exclusion.ids]
+    lost = [exclusion for exclusion in cohort.excluded if exclusion.reason != LEFT_OUT]
+    ids = [name for exclusion in lost for name in exclusion.ids]
     if ids:
         message = f"{len(ids)} row(s) are left out because an image of theirs cannot be read"
         return Check(name, "WARN", message, len(ids), ids[:ROWS])

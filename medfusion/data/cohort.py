@@ -17,6 +17,7 @@ from medfusion.data import inventory, mask_stock
 from medfusion.data import split as _split
 from medfusion.data.cache import Cache
 from medfusion.data.checks import Check, run_checks
+from medfusion.data.corrections import LEFT_OUT, read_corrections
 from medfusion.data.inventory import Inventory
 from medfusion.data.mask_stock import MaskStock
 from medfusion.data.preprocessing import Preprocessing
@@ -169,6 +170,8 @@ class Cohort(Cases):
         groups: Group of each row; the id where the experiment names no group.
         split: str [n] of "train", "val", "test".
         target: What `medfusion.data.targets` makes of its kind: [n], or [n, C].
+        corrected: What was corrected by split and action, as cohort.json has it; None without
+            `data.corrections`.
 
     Example:
         >>> cohort = Cohort.load(Experiment.from_yaml("skin.yaml"))  # doctest: +SKIP
@@ -178,6 +181,7 @@ class Cohort(Cases):
     groups: list[str]
     split: NDArray[np.str_]
     target: NDArray[Any]
+    corrected: dict[str, Any] | None = None
 
     @classmethod
     def load(  # type: ignore[override]
@@ -198,12 +202,17 @@ class Cohort(Cases):
             TableError: The table, a column, the ids or the target.
             ImageReadError: Images that cannot be read, unless `data.skip_unreadable`.
             DataRootError: Image paths that leave the root.
+            CorrectionsError: The journal of corrections was made for another table.
             SplitError: An empty or unknown split, a group in two splits, one class in training.
         """
         data = experiment.data
         table = read_table(experiment.folder / data.table)
         table.require(_columns(data))
         ids = _ids(table, data.id)
+        journal = None
+        if data.corrections is not None:
+            journal = read_corrections(experiment.folder / data.corrections, data.target.columns)
+            journal.check(table, data.id, ids)
         root = table.path.parent if data.root is None else experiment.folder / data.root
         cache = Cache.default(data.cache_gigabytes)
         table, ids, files, excluded = _readable(table, data, ids, root, cache)
@@ -218,11 +227,26 @@ class Cohort(Cases):
         groups = _groups(table, data, ids)
         wanted = read_target(table, data.target, ids, masks.pixels.get(TARGET_MASK))
         if split is not None:
-            side = _split.from_ids(split, ids)
+            # Rows that were left out are in no saved split.
+            out = set() if journal is None else journal.excluded
+            drawn = [name for name in ids if name in split or name not in out]
+            known = dict(zip(drawn, _split.from_ids(split, drawn).tolist(), strict=True))
+            side = np.array([known.get(name, "") for name in ids], dtype=str)
         elif isinstance(data.split, ColumnSplit):
             side = _split.read_column(data.split, table.text(data.split.column), table.where)
         else:
             side = _split.draw(data.split, groups, wanted.strata())
+        corrected = None
+        if journal is not None:
+            # Last, so that the split is the one without corrections, whatever they say.
+            applied = journal.apply(table, ids, side, test=data.correct_test)
+            kept, corrected = applied.kept, applied.facts
+            if applied.gone:
+                excluded = [*excluded, Exclusion(LEFT_OUT, applied.gone)]
+            table, files, masks = applied.table.take(kept), files.take(kept), masks.take(kept)
+            ids, groups = [ids[row] for row in kept], [groups[row] for row in kept]
+            side = side[kept]
+            wanted = read_target(table, data.target, ids, masks.pixels.get(TARGET_MASK))
         _split.verify(side, groups)
         train = np.flatnonzero(side == "train")
         classes = wanted.classes(side == "train")
@@ -248,6 +272,7 @@ class Cohort(Cases):
             groups=groups,
             split=side,
             target=wanted.encode(preprocessing.classes, ids),
+            corrected=corrected,
         )
 
     def rows(self, split: str) -> NDArray[np.int64]:

@@ -53,6 +53,7 @@ def summarise(cohort: Cohort) -> dict[str, Any]:
             }
             for check in cohort.checks
         ],
+        **({} if cohort.corrected is None else {"corrections": cohort.corrected}),
     }
 
 

@@ -25,7 +25,11 @@ ENDINGS = {
     "TABLE": (".csv", ".tsv", ".xlsx", ".parquet"),
     "FILE.csv|.parquet": (".csv", ".parquet"),
     "FILE.html": (".html",),
+    "FILE.jsonl": (".jsonl",),
     "FILE.html|.json": (".html", ".json"),
+    "FILE.medfusion": (".medfusion",),
+    "FILE.medfusion|.yaml": (".medfusion", ".yaml", ".yml"),
+    "FILE.yaml|.medfusion": (".yaml", ".yml", ".medfusion"),
     "PATH": ("",),
     "DIR": (),
 }

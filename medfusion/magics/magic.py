@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from medfusion.commands import execute, parser
 from medfusion.commands.parser import UsageError
 from medfusion.errors import InputError
+from medfusion.magics import panels
 from medfusion.spec import Experiment
 
 DETACHED = ("train", "resume")
@@ -27,7 +28,7 @@ class MedFusionMagics(Magics):
         """Multimodal medical deep learning: the commands of `medfusion`, and experiments as YAML.
 
         As a line, the words of the command line; `train` and `resume` return at once, show the live
-        panel and give the run:
+        panel and give the run; `build`, `runs` and `compare` show their panels:
 
             %medfusion
             %medfusion browse skin.csv
@@ -37,8 +38,11 @@ class MedFusionMagics(Magics):
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
+            %medfusion workflow edit skin.medfusion
+            %medfusion workflow run skin.medfusion
 
         As a cell, an experiment: checked, summed up, and kept in a variable; --train trains it:
 
@@ -84,8 +88,11 @@ def _line(words: list[str]) -> Any:
     if verb == "demo":
         # The demo itself works where it is called and would keep the kernel busy.
         return _demo(parser().parse_args(words).out if not _asks_help(words) else None)
-    if verb in _PANELS and not _asks_help(words):
-        return _PANELS[verb](parser().parse_args(words))
+    panel = None if _asks_help(words) else panels.opened(verb, words)
+    if panel is not None:
+        return panel
+    if verb == "workflow" and words[1:2] == ["run"] and "--detach" not in words:
+        words = [*words, "--detach"]  # the kernel stays free
     detached = verb in DETACHED and not _asks_help(words)
     outcome = execute([*words, "--detach"] if detached else words)
     if detached and outcome.run is not None:
@@ -98,22 +105,6 @@ def _line(words: list[str]) -> Any:
         return outcome.shown
     print(outcome.text)  # noqa: T201 - the cell's output
     return None
-
-
-def _builder(arguments: argparse.Namespace) -> Any:
-    from medfusion.widgets.builder import Builder
-
-    return Builder(arguments.experiment)
-
-
-def _browser(arguments: argparse.Namespace) -> Any:
-    from medfusion.widgets.data_browser import DataBrowser
-
-    return DataBrowser(arguments.file)
-
-
-_PANELS = {"build": _builder, "browse": _browser}
-"""Verbs that open a panel, which a terminal cannot show."""
 
 
 def _asks_help(words: list[str]) -> bool:

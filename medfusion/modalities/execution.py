@@ -9,6 +9,7 @@ from typing import Any
 
 import filelock
 
+from medfusion.data.corrections import LEFT_OUT
 from medfusion.errors import MedFusionError, RunError
 from medfusion.modalities import rivals as simple
 from medfusion.modalities.candidates import Candidate, experiment_of
@@ -149,7 +150,9 @@ def _data(
     if one.role == "complete":
         rows = folds.complete.nonzero()[0]
         name = f"complete-fold-{fold + 1}.csv"
-    elif folds.cohort.excluded and "image" not in one.inputs:
+    elif "image" not in one.inputs and any(
+        lost.reason != LEFT_OUT for lost in folds.cohort.excluded
+    ):
         # Without images nothing would be left out: the rows would not be the same ones.
         rows = (folds.sides[fold] != "").nonzero()[0]
         name = f"readable-fold-{fold + 1}.csv"

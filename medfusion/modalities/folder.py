@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
-from medfusion.errors import InputError, RunError, SplitError
+from medfusion.errors import CorrectionsError, InputError, RunError, SplitError
 from medfusion.modalities.candidates import Candidate, candidates_of, default_fusions
 from medfusion.runs import RunFolder, Status, atomic, control, status
+from medfusion.runs import folder as files
 from medfusion.spec import Experiment, GroupedKFoldSplit
 from medfusion.spec.data import ColumnSplit
 
@@ -188,6 +189,8 @@ class ComparisonFolder:
             StorageError: The folder cannot be made.
         """
         experiment = experiment.resolved()
+        journal = experiment.data.corrections
+        corrections = None if journal is None else _read(Path(journal))
         if not settings.fusions:
             settings = dataclasses.replace(settings, fusions=tuple(default_fusions(experiment)))
         candidates_of(experiment, settings.fusions)
@@ -204,11 +207,23 @@ class ComparisonFolder:
             if found.status.active:
                 msg = f"{path}: is running already; `medfusion stop` stops it"
                 raise RunError(msg)
+            if corrections is not None and corrections != _read(path / files.CORRECTIONS):
+                msg = (
+                    f"{path}: labels were corrected since this comparison began; give another "
+                    "--runs folder, or delete this one"
+                )
+                raise RunError(msg)
             found.update(settings=plain, results=None)
             return found
+        if corrections is not None:  # all its runs learn from the same labels
+            atomic.write_bytes(path / files.CORRECTIONS, corrections)
+            data = experiment.data.model_copy(update={"corrections": files.CORRECTIONS})
+            executed = experiment.model_copy(update={"data": data})
+        else:
+            executed = experiment
         Status().write(path)
         document = {
-            "experiment": experiment.model_dump(mode="json"),
+            "experiment": executed.model_dump(mode="json"),
             "hash": experiment.hash,
             "settings": plain,
             "splits": splits,
@@ -218,6 +233,14 @@ class ComparisonFolder:
         }
         atomic.write_json(path / FILE, document)
         return cls(path)
+
+
+def _read(journal: Path) -> bytes:
+    try:
+        return journal.read_bytes()
+    except OSError as error:
+        msg = f"{journal}: the journal of corrections cannot be read ({error.strerror or error})"
+        raise CorrectionsError(msg) from None
 
 
 def splits_of(experiment: Experiment, settings: Settings) -> list[dict[str, Any]]:

@@ -78,12 +78,31 @@ def draw_folds(experiment: Experiment, specs: Sequence[Mapping[str, Any]]) -> Fo
     first = Experiment.from_mapping(document, folder=experiment.folder)
     cohort = Cohort.load(first)
     sides = [cohort.split]
+    if cohort.corrected is not None and len(specs) > 1:
+        sides += [_side_without_corrections(first, spec, cohort) for spec in specs[1:]]
+        return Folds(experiment, cohort, specs, sides)
     target = read_target(cohort.table, cohort.spec.target, cohort.ids)
     for spec in specs[1:]:
         side = split.draw(GroupedKFoldSplit(**spec), cohort.groups, target.strata())
         split.verify(side, cohort.groups)
         sides.append(side)
     return Folds(experiment, cohort, specs, sides)
+
+
+def _side_without_corrections(
+    first: Experiment, spec: Mapping[str, Any], cohort: Cohort
+) -> NDArray[np.str_]:
+    """Return a fold's sides, drawn like every split as if nothing had been corrected."""
+    if not first.data.correct_test:
+        msg = (
+            "data.correct_test: false leaves other labels in every fold, which cannot be pooled; "
+            "compare with --own-split, or correct the test labels too"
+        )
+        raise SplitError(msg)
+    document = first.model_dump(mode="json")
+    document["data"]["split"] = dict(spec)
+    experiment = Experiment.from_mapping(document, folder=first.folder)
+    return Cohort.load(experiment, preprocessing=cohort.preprocessing).split
 
 
 def write_table(folds: Folds, fold: int, rows: NDArray[np.int64], path: Path) -> dict[str, Any]:
@@ -117,7 +136,12 @@ def write_table(folds: Folds, fold: int, rows: NDArray[np.int64], path: Path) ->
         ["" if cell is None else cell for cell in row] for row in zip(*cells, side, strict=True)
     )
     atomic.write_text(path, text.getvalue())
-    return {"table": str(path), "split": ColumnSplit(column=column).model_dump(mode="json")}
+    return {
+        "table": str(path),
+        "split": ColumnSplit(column=column).model_dump(mode="json"),
+        "corrections": None,  # its labels are corrected already
+        "correct_test": True,
+    }
 
 
 def _with_classes(experiment: Experiment) -> Experiment:

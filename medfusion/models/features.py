@@ -59,6 +59,16 @@ class FusionOutput(NamedTuple):
     losses: Mapping[str, Tensor] = MappingProxyType({})
 
 
+def all_shown(shown: Tensor) -> bool:
+    """Return whether every place is shown; on the meta device, which knows no values, they are.
+
+    >>> import torch
+    >>> all_shown(torch.tensor([True, False])), all_shown(torch.zeros(2, device="meta"))
+    (False, True)
+    """
+    return shown.is_meta or bool(shown.all())
+
+
 def place(values: Tensor, shown: Tensor) -> Tensor:
     """Return what was worked out of the places shown in all places, [*shown.shape, ...], else zero.
 
@@ -66,6 +76,8 @@ def place(values: Tensor, shown: Tensor) -> Tensor:
         values: [n, ...], in the order of the places.
         shown: Which places they are of, bool with n in all.
     """
+    if shown.is_meta:
+        return values.reshape(*shown.shape, *values.shape[1:])
     placed = values.new_zeros(*shown.shape, *values.shape[1:])
     placed[shown] = values
     return placed

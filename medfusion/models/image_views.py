@@ -13,7 +13,7 @@ from torch import Tensor
 from medfusion.models.activation import ShownImages
 from medfusion.models.backbones.map_source import twice_differentiable
 from medfusion.models.backbones.pyramid import Pyramid
-from medfusion.models.features import Features, place
+from medfusion.models.features import Features, all_shown, place
 
 
 class Seen(NamedTuple):
@@ -158,7 +158,7 @@ class ImageViews:
         All are zero where a view is not shown.
         """
         rows, count = shown.shape
-        complete = bool(shown.all())
+        complete = all_shown(shown)
         if complete and count == 1:
             chosen = images[0]
         else:

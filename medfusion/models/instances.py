@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from medfusion.models.backbones.freezing import still_statistics
-from medfusion.models.features import place
+from medfusion.models.features import all_shown, place
 from medfusion.registry import create
 from medfusion.spec.aggregator import Views
 
@@ -85,7 +85,7 @@ class InstanceEncoder(nn.Module):
             images: Normalised, float [B, S, C, H, W]; absent ones are not read.
             shown: Which instances are there, bool [B, S].
         """
-        chosen = images.flatten(0, 1) if bool(shown.all()) else images[shown]
+        chosen = images.flatten(0, 1) if all_shown(shown) else images[shown]
         gates = encoder.gate_shapes(tuple(images.shape[3:]))
         if len(chosen) == 0:
             shapes = [(encoder.width.vector,), (encoder.width.tokens,), *gates.values()]

@@ -89,6 +89,7 @@ class MultimodalModel(nn.Module):
             numbers piecewise linearly.
         combine: From the outputs of an ensemble's members [B, k, outputs] to its own [B, outputs].
         segmented: The view whose maps the head needs, to class its pixels; None for other heads.
+        encoder: An image encoder that was made already, in place of that of `settings`.
 
     Raises:
         InputError: There is neither a view nor a column, or an encoder cannot serve the sizes.
@@ -126,13 +127,14 @@ class MultimodalModel(nn.Module):
         combine: Callable[[Tensor], Tensor] = mean_of_members,
         extension: nn.Module | None = None,
         segmented: str | None = None,
+        encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.segmented = segmented
+        self.image: Any = encoder if views else None
         self.keeps = (False, False)
         self.views = tuple(views)
         self.modality_dropout = settings.modality_dropout
-        self.image: Any = None
         self.aggregate: Any = None
         self.instances: Any = None
         self.table: Any = None
@@ -264,12 +266,13 @@ class MultimodalModel(nn.Module):
             msg = "all views share one image encoder and need the same number of channels"
             raise InputError(msg)
         sizes = {name: (height, width) for name, (_, height, width) in views.items()}
-        self.image = create(
-            settings.image or spec.TimmEncoder(),
-            channels=min(channels),
-            sizes=list(sizes.values()),
-            folder=folder,
-        )
+        if self.image is None:
+            self.image = create(
+                settings.image or spec.TimmEncoder(),
+                channels=min(channels),
+                sizes=list(sizes.values()),
+                folder=folder,
+            )
         width = self.image.width.vector
         self.aggregate = create(settings.views, width=width, count=len(views))
         several = tuple(name for name in views if name in instances)

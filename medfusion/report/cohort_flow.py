@@ -61,6 +61,9 @@ def _lines(evidence: Evidence, cohort: CohortFacts, split: SplitFacts) -> list[s
     if not parts:
         lines += _target_lines(evidence, cohort, split)
     lines += [f"without {what}: {count}" for what, count in split.missing.items() if count]
+    corrected = cohort.corrections.count(split.split, "relabel") if cohort.corrections else 0
+    if corrected:
+        lines.append(f"labels corrected: {corrected}")
     return lines
 
 

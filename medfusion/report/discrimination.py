@@ -111,7 +111,7 @@ def _roc(truth: Any, score: Any, name: str, style: dict[str, Any]) -> Any:
     from medfusion.evaluation import roc_curve
 
     curve = roc_curve(truth, score)
-    keep = _thin(curve.false_positive_rate, curve.true_positive_rate)
+    keep = thin(curve.false_positive_rate, curve.true_positive_rate)
     return go.Scatter(
         x=theme.numbers(curve.false_positive_rate[keep]),
         y=theme.numbers(curve.true_positive_rate[keep]),
@@ -128,7 +128,7 @@ def _recall(truth: Any, score: Any, name: str, style: dict[str, Any]) -> Any:
     from medfusion.evaluation import precision_recall_curve
 
     curve = precision_recall_curve(truth, score)
-    keep = _thin(curve.recall, curve.precision)
+    keep = thin(curve.recall, curve.precision)
     return go.Scatter(
         x=theme.numbers(curve.recall[keep]),
         y=theme.numbers(curve.precision[keep]),
@@ -140,7 +140,7 @@ def _recall(truth: Any, score: Any, name: str, style: dict[str, Any]) -> Any:
     )
 
 
-def _thin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def thin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return which points to draw: corners only, and not more than the eye can tell apart."""
     places = np.arange(len(x))
     if len(x) > 2:

@@ -12,6 +12,7 @@ from medfusion.report import (
     cohort_flow,
     confusion,
     discrimination,
+    label_corrections,
     learning_curves,
     methods,
     metric_table,
@@ -72,6 +73,8 @@ def compose(evidence: Evidence) -> Document:
     """Return the report of a run, as yet without any output format."""
     # One line says that something is not there yet; more sections would only repeat it.
     data = _DATA if evidence.cohort else _DATA[:2]
+    if evidence.cohort is not None and evidence.cohort.corrections is not None:
+        data = (data[0], label_corrections.section, *data[1:])
     return Document(
         title=evidence.experiment.name,
         state=evidence.status.state,

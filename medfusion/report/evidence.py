@@ -122,6 +122,30 @@ class CheckFacts(_Read):
     count: int = 0
 
 
+class LabelChange(_Read):
+    """Labels of one split that were corrected alike."""
+
+    split: str
+    column: str
+    old: str | None = Field(alias="from")
+    new: str | None = Field(alias="to")
+    count: int
+
+
+class CorrectionFacts(_Read):
+    """What the label review changed; `test_left` counts corrections of test labels not applied."""
+
+    file: str
+    sha256: str
+    splits: dict[str, dict[str, int]] = {}
+    changes: tuple[LabelChange, ...] = ()
+    test_left: int = 0
+
+    def count(self, split: str, action: str) -> int:
+        """Return how often an action was applied in a split."""
+        return self.splits.get(split, {}).get(action, 0)
+
+
 class CohortFacts(_Read):
     """cohort.json."""
 
@@ -130,6 +154,7 @@ class CohortFacts(_Read):
     splits: tuple[SplitFacts, ...]
     table1: tuple[Table1Column, ...] = ()
     checks: tuple[CheckFacts, ...] = ()
+    corrections: CorrectionFacts | None = None
 
     def of(self, split: str) -> SplitFacts | None:
         """Return the facts of one split."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medfusion.report import label_corrections
 from medfusion.report.blocks import Block, Paragraph, Section
 from medfusion.report.evidence import Evidence, tasks
 from medfusion.report.metric_names import inside, label, level_free
@@ -58,6 +59,8 @@ def _data(evidence: Evidence) -> list[str]:
             f"{'was' if left_out == 1 else 'were'} excluded and {flow.analysed} analysed."
         )
     said.append(_outcome(evidence))
+    if cohort is not None and cohort.corrections is not None:
+        said.append(label_corrections.sentence(cohort.corrections))
     inputs = []
     for name, view in data.images.items():
         inputs.append(

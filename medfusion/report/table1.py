@@ -54,8 +54,19 @@ def _table(cohort: CohortFacts) -> Table:
             "Numeric: mean (SD), then median [first to third quartile].",
             "Categorical: n (% of those known).",
             f"SMD: standardised mean difference from training; above {IMBALANCED:g} in bold.",
+            *_left_out(cohort),
         ],
     )
+
+
+def _left_out(cohort: CohortFacts) -> list[str]:
+    """Say how many rows the label review left out, by split, as they are not counted here."""
+    facts = cohort.corrections
+    gone = {split: facts.count(split, "exclude") for split in SPLITS} if facts else {}
+    if not any(gone.values()):
+        return []
+    parts = ", ".join(f"{SPLIT_NAMES[split].lower()} {count}" for split, count in gone.items())
+    return [f"Without rows that the label review left out: {parts}."]
 
 
 def _smd(column: NumericColumn | CategoricalColumn) -> list[Cell]:

@@ -1,10 +1,14 @@
-"""What a person asks of a running run: control.json, written by panels and the command line."""
+"""What a person asks of a running run: control.json, written by panels and the command line.
+
+A page whose kernel is busy with a cell writes the file itself, through the Jupyter server: then it
+says which page asked and its how manieth wish it was, so that the kernel does not do it once more.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medfusion.runs import atomic
 
@@ -17,12 +21,27 @@ def ask(folder: Path, wish: Wish) -> None:
     atomic.write_json(folder / FILE, {"wish": wish})
 
 
+def done_by_page(folder: Path, page: str, count: int) -> bool:
+    """Return whether a page wrote this wish, or a later one, itself.
+
+    Args:
+        folder: The run folder.
+        page: What the page calls itself.
+        count: The number of the wish among the page's.
+    """
+    found = _read(folder / FILE)
+    if found is None or found.get("page") != page:
+        return False
+    last = found.get("count")
+    return isinstance(last, int) and last >= count
+
+
 class Control:
     """Reads the wish; one `stat` a call while nothing changes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._wish: Wish = "run"
 
     def wish(self) -> Wish:
@@ -31,12 +50,19 @@ class Control:
             found = self._path.stat()
         except FileNotFoundError:
             return "run"
-        stamp = (found.st_mtime_ns, found.st_ino)
+        stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
         if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                asked = json.loads(self._path.read_text(encoding="utf-8")).get("wish")
-            except (ValueError, OSError, AttributeError):
-                asked = None
+            document = _read(self._path)
+            # Where it cannot be read, the Jupyter server may be writing: it is read again.
+            self._stamp = None if document is None else stamp
+            asked = None if document is None else document.get("wish")
             self._wish = asked if asked in ("run", "pause", "stop") else "run"
         return self._wish
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return None
+    return found if isinstance(found, dict) else None

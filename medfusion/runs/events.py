@@ -21,7 +21,9 @@ Event = dict[str, Any]
 - resume: step, epoch; steps and epochs after these are done anew and replace the earlier ones
 - step: step, epoch, loss, lr, grad_norm, seconds, wait_seconds (time that the step waited for data)
 - epoch: epoch, step, metrics {"train/loss", "val/loss", "val/auc", ...}, best, seconds, data_wait (share of its
-  training that was spent waiting for data)
+  training that was spent waiting for data), classes {"auc": {"<class>": value}, ...} where there are classes,
+  inside {"gates/image": {mean, low, high}, ...} where the model has gates, attention weights or experts
+- gradients: step, norms {"<part of the model>": norm before clipping}, every `training.record.gradients` steps
 - message: level ("info", "warning", "error"), text
 - checks: checks (list of {name, outcome, message, count})
 - system: cpu, memory, disk, gpu, gpu_memory (percent)
@@ -69,12 +71,18 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads what was appended since the last call; a torn last line is left for the next call."""
+    """Reads what was appended since the last call; a torn last line is left for the next call.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The run folder.
+        offset: Bytes that were read already.
+        seq: Number of the last event in them.
+    """
+
+    def __init__(self, folder: Path, offset: int = 0, seq: int = 0) -> None:
         self._path = folder / FILE
-        self._offset = 0
-        self._seq = 0
+        self._offset = offset
+        self._seq = seq
 
     def new(self) -> list[Event]:
         """Return the events appended since the last call, in order."""

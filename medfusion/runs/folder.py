@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import hashlib
 import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any, Self
 
-from medfusion.errors import RunError
-from medfusion.runs import atomic, control, environment, status
+from medfusion.errors import CorrectionsError, RunError
+from medfusion.runs import atomic, control, environment, notes, status
 from medfusion.runs.history import History
+from medfusion.runs.notes import Notes
 from medfusion.runs.status import Status
 from medfusion.spec import Experiment
 
@@ -22,9 +24,12 @@ SPLIT = "split.csv"
 PREDICTIONS = "predictions.csv"
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
+BEST = "best.safetensors"
 PREPROCESSING = "preprocessing.json"
 TASK = "task.json"
+MISTAKES = "mistakes.json"
 LOG = "log.txt"
+CORRECTIONS = "corrections.jsonl"
 
 
 class RunFolder:
@@ -38,7 +43,8 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).resolve()
+        self._given = Path(path).absolute()
+        self.path = self._given.resolve()
         if not (self.path / EXPERIMENT).is_file():
             msg = f"{path}: not a run folder (it has no {EXPERIMENT})"
             raise RunError(msg)
@@ -77,6 +83,48 @@ class RunFolder:
     def split(self) -> list[dict[str, str]]:
         """Rows of split.csv: id, group, split."""
         return self._rows(SPLIT, ("id", "group", "split"))
+
+    @property
+    def notes(self) -> Notes:
+        """Tags and note that a person gave the run."""
+        return notes.read(self.path)
+
+    def tag(self, *tags: str) -> None:
+        """Put tags on the run.
+
+        Raises:
+            RunError: One cannot be a tag.
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(tag=tags).write(self.path)
+
+    def untag(self, *tags: str) -> None:
+        """Take tags off the run, where it has them.
+
+        Raises:
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(untag=tags).write(self.path)
+
+    def annotate(self, note: str) -> None:
+        """Write the run's note; it replaces the one before.
+
+        Raises:
+            RunError: The note is too long or has control characters.
+            StorageError: The notes cannot be written.
+        """
+        self.notes.changed(note=note).write(self.path)
+
+    def delete(self) -> None:
+        """Delete the run for good; see `medfusion.runs.deletion.delete`.
+
+        Raises:
+            RunError: It is at work, was opened by a link, or is a named version of a model.
+            StorageError: It cannot be removed.
+        """
+        from medfusion.runs import deletion
+
+        deletion.delete(self._given)
 
     def history(self) -> History:
         """Return the curves so far; `update()` on it reads what came since."""
@@ -147,7 +195,9 @@ class RunFolder:
 
         Raises:
             StorageError: The folder cannot be made.
+            CorrectionsError: The experiment names a journal of corrections that cannot be read.
         """
+        corrections = _corrections(experiment)
         runs = Path(runs)
         with atomic.storage_errors(runs):
             runs.mkdir(parents=True, exist_ok=True)
@@ -157,13 +207,46 @@ class RunFolder:
                 (path / CHECKPOINTS).mkdir()
             facts = environment.describe(experiment.folder)
             facts |= {"experiment_hash": experiment.hash, "seed": experiment.seed}
+            facts["experiment_folder"] = str(experiment.folder)
+            executed = experiment.resolved()
+            if corrections is not None:
+                # A copy: resuming must not see what is decided after the run began.
+                atomic.write_bytes(path / CORRECTIONS, corrections)
+                facts["corrections"] = {
+                    "file": str(_origin(Path(executed.data.corrections or ""))),
+                    "sha256": hashlib.sha256(corrections).hexdigest(),
+                }
+                data = executed.data.model_copy(update={"corrections": CORRECTIONS})
+                executed = executed.model_copy(update={"data": data})
             atomic.write_json(path / ENVIRONMENT, facts)
             Status(epochs=experiment.training.epochs).write(path)
-            atomic.write_text(path / EXPERIMENT, experiment.resolved().to_yaml())
+            atomic.write_text(path / EXPERIMENT, executed.to_yaml())
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
         return cls(path)
+
+
+def _corrections(experiment: Experiment) -> bytes | None:
+    """Return the whole lines of the journal that an experiment names; None where it names none."""
+    if experiment.data.corrections is None:
+        return None
+    path = experiment.folder / experiment.data.corrections
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"{path}: the journal of corrections cannot be read ({error.strerror or error})"
+        raise CorrectionsError(msg) from None
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _origin(path: Path) -> Path:
+    """Return the journal that a run's own copy was made from; any other path as it is."""
+    try:
+        facts = json.loads((path.parent / ENVIRONMENT).read_text(encoding="utf-8"))
+        return Path(facts["corrections"]["file"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return path
 
 
 def _fresh(runs: Path, name: str) -> Path:
@@ -181,10 +264,14 @@ def _fresh(runs: Path, name: str) -> Path:
 
 
 def list_runs(runs: str | Path = "runs") -> list[RunFolder]:
-    """Return the runs in a folder, the newest first; what is no run is passed over."""
+    """Return the runs in a folder, the newest first; what is no run is passed over, and what is hidden."""
     runs = Path(runs)
     if not runs.is_dir():
         return []
-    found = [path for path in runs.iterdir() if (path / EXPERIMENT).is_file()]
+    found = [
+        path
+        for path in runs.iterdir()
+        if not path.name.startswith(".") and (path / EXPERIMENT).is_file()
+    ]
     found.sort(key=lambda path: (path / EXPERIMENT).stat().st_mtime, reverse=True)
     return [RunFolder(path) for path in found]

@@ -24,7 +24,7 @@ def start(run: Path) -> int:
     Raises:
         RunError: A process works on this run already.
     """
-    if _own_child(run) or status.read(run).active:
+    if at_work(run) or status.read(run).active:
         msg = f"{run}: is running already"
         raise RunError(msg)
     environment = dict(os.environ)
@@ -51,7 +51,7 @@ def wait(run: Path, timeout: float | None = None) -> status.Status:
         TimeoutError: It is still at work after `timeout` seconds.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    while _own_child(run) or status.read(run).active:
+    while at_work(run) or status.read(run).active:
         if deadline is not None and time.monotonic() > deadline:
             msg = f"{run}: still {status.read(run).state} after {timeout:g} s"
             raise TimeoutError(msg)
@@ -62,8 +62,8 @@ def wait(run: Path, timeout: float | None = None) -> status.Status:
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def _own_child(run: Path) -> bool:
-    """Whether a process that was started here is still there; one that has ended is let go."""
+def at_work(run: Path) -> bool:
+    """Return whether a process that was started here is still there; one that has ended is let go."""
     child = _children.get(run)
     if child is not None and child.poll() is not None:
         del _children[run]

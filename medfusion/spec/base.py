@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Strict
 
@@ -24,3 +24,8 @@ class Spec(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
     family: ClassVar[str] = ""
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's own signature
+        """Count the kind as said: what is written down of a part must say which one it is."""
+        if "kind" in type(self).model_fields:
+            self.__pydantic_fields_set__.add("kind")

@@ -224,6 +224,10 @@ class Data(Spec):
     """What is to be predicted."""
     split: Split
     """How the rows are divided into train, val and test."""
+    corrections: str | None = Field(None, min_length=1)
+    """Journal of corrected labels, as the label review writes it, relative to the YAML's own folder. Its decisions are applied when the table is read; the table's file is never changed, and the split stays as it would be drawn without them."""
+    correct_test: bool = True
+    """Whether labels of the test split are corrected too. That changes the judge: runs with and without are no longer judged on the same labels; the report says how many."""
     skip_unreadable: bool = False
     """Leave out rows whose image cannot be read, and record them, in place of stopping."""
     cache_gigabytes: Real = Field(4.0, ge=0)
@@ -265,6 +269,13 @@ class Data(Spec):
                 raise ValueError(msg)
         if not self.images and not features:
             msg = "nothing to learn from: give images, numeric or categorical columns"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _test_of_corrections(self) -> Self:
+        if not self.correct_test and self.corrections is None:
+            msg = "correct_test is unused: there are no corrections"
             raise ValueError(msg)
         return self
 

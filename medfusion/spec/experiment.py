@@ -188,6 +188,8 @@ class Experiment(Spec):
         root = self.folder / self.data.root if self.data.root is not None else table.parent
         changed = self.model_dump(mode="json")
         changed["data"] |= {"table": str(table.resolve()), "root": str(root.resolve())}
+        if self.data.corrections is not None:
+            changed["data"]["corrections"] = str((self.folder / self.data.corrections).resolve())
         image = self.model.image
         if image is not None and image.weights is not None:
             changed["model"]["image"]["weights"] = str((self.folder / image.weights).resolve())

@@ -130,6 +130,13 @@ class EffectiveNumber(Spec):
     """0 weighs no class; towards 1 the weights become those of "balanced"."""
 
 
+class Record(Spec):
+    """What is recorded while training, besides what always is."""
+
+    gradients: Int | None = Field(None, ge=1)
+    """Every how many steps the norm of the gradient of each part of the model is recorded; null never."""
+
+
 class Training(Spec):
     """How the model is trained."""
 
@@ -168,5 +175,7 @@ class Training(Spec):
     """The same seed gives the same weights, on the same machine and number of threads."""
     threads: Int | None = Field(None, ge=1)
     """Processor threads; by default all."""
+    record: Record = Record()
+    """What is recorded besides losses and metrics."""
     checkpoint_minutes: Real = Field(5.0, gt=0)
     """A checkpoint is written after each epoch and, within long epochs, this often."""

@@ -42,6 +42,9 @@ class EpochReport:
         best: Whether this is the best epoch so far.
         seconds: Duration, validation included.
         data_wait: Share of the training's time that it waited for data, 0 to 1.
+        classes: Metrics of each class by itself: by metric, then by class.
+        inside: Mean, low and high (quantiles of the validation rows) of gates, attention weights
+            and load of experts, by name.
     """
 
     epoch: int
@@ -50,6 +53,8 @@ class EpochReport:
     best: bool
     seconds: float
     data_wait: float = 0.0
+    classes: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    inside: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
 class Callback:
@@ -60,6 +65,9 @@ class Callback:
 
     def on_step_end(self, engine: Any, report: StepReport) -> None:
         """A step of the optimizer is done."""
+
+    def on_gradients(self, engine: Any, step: int, norms: dict[str, float]) -> None:
+        """The gradient of a step is there, not clipped yet; its norm by part of the model."""
 
     def on_validation_step(self, engine: Any) -> None:
         """A batch of validation is done."""

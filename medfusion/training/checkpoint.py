@@ -27,10 +27,10 @@ from torch import Tensor
 
 from medfusion.errors import RunError
 from medfusion.runs import atomic
+from medfusion.runs.folder import BEST
 
 LAST = "last.safetensors"
 PREVIOUS = "previous.safetensors"
-BEST = "best.safetensors"
 MANIFEST = "manifest.json"
 
 

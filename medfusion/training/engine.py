@@ -25,6 +25,7 @@ from medfusion.errors import TrainingError
 from medfusion.spec import Training, smaller_is_better
 from medfusion.training import checkpoint
 from medfusion.training.callbacks import Callback, EpochReport, StepReport
+from medfusion.training.inside import Inside, gradient_norms
 from medfusion.training.objective import Moment, Objective, forward, target_of
 from medfusion.training.schedules import Schedule
 
@@ -103,6 +104,8 @@ class Engine:
         self.callbacks = list(callbacks)
         self.save_last, self.save_best, self.ask = save_last, save_best, ask
         self.progress = Progress()
+        self.judged: tuple[Tensor, Tensor] | None = None  # kept logits and targets, last validated
+        self._inside = Inside.of(model)
         self._seconds = self._waited = 0.0  # of this epoch in this process, for its report
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
@@ -155,6 +158,7 @@ class Engine:
             if progress.batch <= last:
                 continue
 
+            self._record_gradients()
             norm = self._clip()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -205,14 +209,23 @@ class Engine:
         seconds = time.perf_counter() - started
         wait = round(self._waited / self._seconds, 5) if self._seconds else 0.0
         self._seconds = self._waited = 0.0
-        report = EpochReport(progress.epoch, progress.step, metrics, better, seconds, wait)
+        report = EpochReport(
+            progress.epoch,
+            progress.step,
+            metrics,
+            better,
+            seconds,
+            wait,
+            classes=self._class_metrics(),
+            inside=self._inside.summary(),
+        )
         self._tell("on_epoch_end", report)
 
     # Its parts -----------------------------------------------------------------------------------
 
     def validate(self) -> dict[str, float]:
         """Return "val/loss" and the target's metrics on the validation rows."""
-        logits, target = self.logits(self.val_loader)
+        logits, target = self.judged = self.logits(self.val_loader)
         loss = float(self.task.loss_of(logits, target))
         metrics = self.task.metrics(target.numpy(), logits)
         if math.isfinite(loss):
@@ -226,8 +239,9 @@ class Engine:
         logits, targets = [], []
         for batch in loader.epoch(0):
             moved = batch.to(self.fabric.device)
-            output = forward(self.model, moved).logits.float()
-            kept, target = self.task.keep(output, target_of(moved))
+            output = forward(self.model, moved)
+            self._inside.add(output.aux)
+            kept, target = self.task.keep(output.logits.float(), target_of(moved))
             logits.append(kept)
             targets.append(target)
             self._tell("on_validation_step")
@@ -250,6 +264,19 @@ class Engine:
 
     def _synchronised(self, last: bool) -> contextlib.AbstractContextManager[None]:
         return self.fabric.no_backward_sync(self.model, enabled=not last)
+
+    def _class_metrics(self) -> dict[str, dict[str, float]]:
+        if self.judged is None:
+            return {}
+        return self.task.class_metrics(self.judged[1].numpy(), self.judged[0])
+
+    def _record_gradients(self) -> None:
+        every, step = self.settings.record.gradients, self.progress.step + 1
+        if every is None or (step % every and step != 1):
+            return
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        scale = 1.0 if scaler is None else float(scaler.get_scale())
+        self._tell("on_gradients", step, gradient_norms(self.plain_model, scale))
 
     def _clip(self) -> float | None:
         if self.settings.clip_norm is None:

@@ -20,7 +20,7 @@ from lightning_fabric import Fabric
 from medfusion.data import Cohort, Loader
 from medfusion.errors import MedFusionError, RunError
 from medfusion.models.backbones.catalogue import weight_licence
-from medfusion.models.backbones.licences import commercial_use
+from medfusion.models.image_licences import commercial_use
 from medfusion.registry import create
 from medfusion.runs import RunFolder, Status, atomic, control, status
 from medfusion.runs import folder as files
@@ -35,6 +35,7 @@ from medfusion.training.optimizers import make_optimizer
 from medfusion.training.recorder import Recorder
 from medfusion.training.supervision import supervision_terms
 from medfusion.training.tasks import fit_task
+from medfusion.training.worst import WorstCases
 
 COHORT = "cohort.json"
 LOCK = ".lock"
@@ -102,7 +103,12 @@ def _train_and_evaluate(
     if recorder.ask() == "stop":
         return "stopped"
 
-    watching = [recorder, _CacheNotes(cohort, recorder), *callbacks]
+    watching = [
+        recorder,
+        _CacheNotes(cohort, recorder),
+        WorstCases(run.path, cohort),
+        *callbacks,
+    ]
     engine = _engine(run, experiment, cohort, fabric, watching, recorder)
     _restore(run, engine, recorder, experiment)
     if not engine.progress.done and engine.run() == "stopped":

@@ -60,7 +60,7 @@ def trained_model(run: RunFolder) -> tuple[MultimodalModel, Preprocessing, Task]
     Raises:
         RunError: The run has no such weights yet, or they are damaged.
     """
-    path = run.path / files.CHECKPOINTS / checkpoint.BEST
+    path = run.path / files.CHECKPOINTS / files.BEST
     if not path.exists():
         msg = f"{run.path}: has no trained weights yet; `medfusion resume` goes on with it"
         raise RunError(msg)
@@ -355,7 +355,7 @@ def _as_saved(run: RunFolder) -> Task | None:
 
 
 def _weights(run: RunFolder) -> str:
-    return checkpoint.digest(run.path / files.CHECKPOINTS / checkpoint.BEST)
+    return checkpoint.digest(run.path / files.CHECKPOINTS / files.BEST)
 
 
 def _without_weights(experiment: Experiment) -> Experiment:

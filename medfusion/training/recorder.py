@@ -90,9 +90,18 @@ class Recorder(Callback):
 
     def on_epoch_end(self, engine: Any, report: EpochReport) -> None:  # noqa: ARG002
         """Append an epoch event and make it durable."""
-        self.events.write("epoch", **dataclasses.asdict(report))
+        content = dataclasses.asdict(report)
+        for optional in ("classes", "inside"):
+            if not content[optional]:
+                del content[optional]
+        self.events.write("epoch", **content)
         self.events.sync()
         self._update(epoch=report.epoch, data_wait=report.data_wait)
+
+    def on_gradients(self, engine: Any, step: int, norms: dict[str, float]) -> None:  # noqa: ARG002
+        """Append the norms of the gradient."""
+        if norms:
+            self.events.write("gradients", step=step, norms=norms)
 
     def message(self, text: str, level: str = "info") -> None:
         """Append a message."""

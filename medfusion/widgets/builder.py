@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
+import traitlets
+
 from medfusion.errors import InputError
 from medfusion.runs import RunFolder, atomic, list_runs, process
 from medfusion.spec import Draft, Experiment, text
+from medfusion.widgets import plotly_library
+from medfusion.widgets.data_desk import DataDesk
 from medfusion.widgets.draft_panel import DraftPanel, word
+from medfusion.widgets.model_desk import ModelDesk
 from medfusion.widgets.panel import answers
 from medfusion.widgets.run_panel import RunPanel
+
+PRACTICE = "practice-data"
+"""Folder of the generated patients, beside the experiment."""
 
 RUNS = "runs"
 """Folder of the runs, beside the experiment."""
@@ -43,6 +52,10 @@ class Builder(DraftPanel):
         >>> builder.experiment.hash  # doctest: +SKIP
     """
 
+    library = traitlets.Instance(ipywidgets.Widget, allow_none=True).tag(
+        sync=True, **ipywidgets.widget_serialization
+    )
+
     def __init__(
         self,
         experiment: Experiment | str | Path | None = None,
@@ -71,8 +84,23 @@ class Builder(DraftPanel):
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )
+        self.set_trait("library", plotly_library.found())
+        self._data = DataDesk(self)
+        self.attach(self._data)
+        self.attach(ModelDesk(self))
         self._show_file()
         self._attach()
+
+    @answers
+    def practice(self) -> None:
+        """Take generated patients as data, written below the folder where they are not yet."""
+        folder = self.draft.folder / PRACTICE
+        table = folder / "table.csv"
+        if not table.is_file():
+            from medfusion.data.phantom import write_phantom
+
+            write_phantom(folder, subjects=300, size=48, seed=1)
+        self._data.data_open(f"{PRACTICE}/{table.name}")
 
     @answers
     def train(self) -> dict[str, Any]:
@@ -80,7 +108,7 @@ class Builder(DraftPanel):
         run = RunFolder.create(self.experiment, self._runs)
         process.start(run.path)
         self._show_run(run)
-        return {"notice": "", "run": str(run.path)}
+        return {"name": run.name}
 
     @answers
     def save(self, path: str | None = None) -> dict[str, Any]:

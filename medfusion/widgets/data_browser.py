@@ -8,7 +8,6 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from medfusion.errors import MedFusionError
 from medfusion.spec import Draft, text
 from medfusion.widgets import plotly_library
 from medfusion.widgets.data_desk import DataDesk
@@ -68,7 +67,7 @@ class DataBrowser(DraftPanel):
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )
-        self.set_trait("library", _library())
+        self.set_trait("library", plotly_library.found())
         self._source = path
         self.desk = DataDesk(self)
         self.attach(self.desk)
@@ -89,10 +88,3 @@ class DataBrowser(DraftPanel):
             if self._source
             else f"DataBrowser(name={self.draft_name!r})"
         )
-
-
-def _library() -> ipywidgets.Widget | None:
-    try:
-        return plotly_library.shared()
-    except MedFusionError:
-        return None  # the browser side draws plainly without it

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from medfusion.errors import InputError
-from medfusion.runs import RunFolder, Status
+from medfusion.runs import History, RunFolder, Status
+from medfusion.runs.columns import LONG_BYTES
 from medfusion.runs.control import Control
 from medfusion.runs.events import FILE as EVENTS
 from medfusion.runs.folder import METRICS
 from medfusion.widgets.curves import LIMIT, ThinCurve
-from medfusion.widgets.long_history import LONG_BYTES, LongHistory, sample
+from medfusion.widgets.sketch import sample
 
 FRAME_LIMIT = 300
 """Points of one curve in a frame, which is also what a saved notebook keeps."""
+LOADS = ("cpu", "memory", "disk", "gpu", "gpu_memory")
 MESSAGES = 200
 TEXT = 2000
 
@@ -37,11 +39,12 @@ class Feed:
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
-        self._history = LongHistory(run.path)
+        self._history = History(run.path)
         self._control = Control(run.path)
         self._version = self._history.version
         self._curves: dict[str, ThinCurve] = {}
         self._messages = 0
+        self._loads = 0
         self._results: tuple[int, dict[str, Any]] = (0, {})
         self._last: Message = {}
         self._status = Status()
@@ -75,6 +78,7 @@ class Feed:
         if self._version != self._history.version:  # a resumed run took steps back
             self._version = self._history.version
             self._curves.clear()
+            self._loads = 0
             self._take()
             return self.everything()
         new = self._take()
@@ -122,7 +126,7 @@ class Feed:
             step, value = thin.points(FRAME_LIMIT)
             curves[name] = [step.astype(int).tolist(), _short(value)]
         facts = self._facts()
-        facts["status"]["note"] = "Reading the whole history; until then the curves are a sample."
+        facts["status"]["note"] = "sample"
         return {"seq": 0, **facts, "curves": curves, "messages": []}
 
     def frame(self) -> Message:
@@ -161,7 +165,28 @@ class Feed:
                 step, value = thin.extend(curve.step[at:], curve.value[at:])
                 if len(step) and not thin.redrawn:
                     new[str(name)] = [step.astype(int).tolist(), _short(value)]
+        self._take_load(new)
         return new
+
+    def _take_load(self, new: dict[str, Any]) -> None:
+        """Take the load of the machine as curves over seconds since the first event."""
+        system = self._history.system
+        events, self._loads = system[self._loads :], len(system)
+        origin = self._history.start.get("time", system[0].get("time") if system else None)
+        for name in LOADS:
+            pairs = [
+                (round(event["time"] - origin), event[name])
+                for event in events
+                if _number(event.get("time")) is not None
+                and _number(origin) is not None
+                and _number(event.get(name)) is not None
+            ]
+            if not pairs:
+                continue
+            thin = self._curves.setdefault(f"load/{name}", ThinCurve())
+            at, value = thin.extend([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            if not thin.redrawn:
+                new[f"load/{name}"] = [at.astype(int).tolist(), _short(value)]
 
     def _new_messages(self) -> list[Message]:
         new = self._history.messages[self._messages :][-MESSAGES:]
@@ -197,10 +222,12 @@ class Feed:
                 "error": _worded_error(status),
                 "trouble": self._trouble,
                 "note": "",
+                # By this the page knows the folder again through the Jupyter server.
+                "process": [str(status.host or ""), _count(status.pid), _number(status.born)],
             },
             "system": {
                 key: _number(system.get(key))
-                for key in ("cpu", "memory", "disk", "gpu", "gpu_memory")
+                for key in LOADS
                 if _number(system.get(key)) is not None
             },
             "best": self._best(),

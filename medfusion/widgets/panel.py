@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -63,12 +64,19 @@ class Panel(anywidget.AnyWidget):
             msg = unknown(f"argument of {type(self).__name__}", next(iter(arguments)), names)
             raise TypeError(msg)
         self._parts: dict[str, Callable[..., Answer]] = {}
+        self._publishing = threading.RLock()
         super().__init__(_esm=assets.read(f"{built}.js"), _css=assets.read(f"{built}.css"))
         self.on_msg(_heard)
 
     def publish(self, **changed: Any) -> None:
-        """Change parts of the state in all views at once."""
-        self.set_trait("state", {**self.state, **changed})
+        """Change parts of the state in all views at once; any thread may, none loses another's."""
+        with self._publishing:
+            self.set_trait("state", {**self.state, **changed})
+
+    def change(self, name: str, change: Callable[[Any], Any]) -> None:
+        """Change one part of the state by what it is now, with no other thread in between."""
+        with self._publishing:
+            self.publish(**{name: change(self.state.get(name))})
 
     def show_inside(self, **panels: anywidget.AnyWidget | None) -> None:
         """Show other panels in this one's page, each at the place of its name.

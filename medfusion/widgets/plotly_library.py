@@ -7,6 +7,8 @@ import gzip
 import anywidget
 import traitlets
 
+from medfusion.errors import MedFusionError
+
 _shared: list[PlotlyLibrary] = []
 
 
@@ -31,3 +33,11 @@ def shared() -> PlotlyLibrary:
 
         _shared[:] = [PlotlyLibrary(code=gzip.compress(plotly_js().encode(), 6, mtime=0))]
     return _shared[0]
+
+
+def found() -> PlotlyLibrary | None:
+    """Return the library; None where plotly.js was not built, and panels draw plain curves."""
+    try:
+        return shared()
+    except MedFusionError:
+        return None

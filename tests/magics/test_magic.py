@@ -209,3 +209,42 @@ def test_browse_opens_the_data_browser_and_a_terminal_says_where_it_is(
     assert found.draft.get(("data", "target")) == {"kind": "binary", "column": "died"}
     with pytest.raises(InputError, match=r"medfusion lab.*%medfusion browse skin.csv"):
         execute(["browse", "skin.csv"])
+
+
+def test_review_opens_the_panel_and_decides_by_words(shell, tmp_path, monkeypatch):
+    from medfusion.runs import Status
+    from medfusion.widgets import assets, label_review
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    (tmp_path / "t.csv").write_text("id,age,y\np1,40,0\np2,50,1\np3,60,1\n")
+    run = RunFolder.create(Experiment.from_yaml_text(CELL), tmp_path / "runs")
+    rows = ["p1,train,0,0.9,0.1", "p2,test,1,0.2,0.8", "p3,val,1,0.3,0.7"]
+    text = "\n".join(["id,split,target,prob_0,prob_1", *rows]) + "\n"
+    (run.path / "predictions.csv").write_text(text)
+    Status(state="finished").write(run.path)
+    panel = shell.run_line_magic("medfusion", f"review {run.path} --who li")
+    assert isinstance(panel, label_review.LabelReview)
+    found = shell.run_line_magic("medfusion", f"review {run.path} --exclude p3 --json")
+    assert found["done"] == ["p3: excluded"]
+    assert panel.review.refresh()
+    assert [one.id for one in panel.review.decisions.done] == ["p3"]
+    assert shell.run_line_magic("medfusion", "review --help") is None
+
+
+def test_runs_and_comparisons_are_panels(judged_run, tmp_path, monkeypatch):
+    from medfusion.magics.magic import _line
+    from medfusion.widgets import assets
+    from medfusion.widgets.comparison import ComparisonPanel
+    from medfusion.widgets.runs_table import RunsTable
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    monkeypatch.chdir(tmp_path)
+    one, two = (judged_run("runs", name) for name in ("one", "two"))
+    table = _line(["runs", "--runs", "runs"])
+    assert isinstance(table, RunsTable)
+    table.close()
+    found = _line(["compare", str(one.path), str(two.path), "--split", "val"])
+    assert isinstance(found, ComparisonPanel)
+    assert found.state["comparison"]["split"] == "val"
+    assert _line(["runs", "--json"])["runs"][0]["name"] in (one.name, two.name)
+    assert _line(["runs", one.name, "--tag", "best"]) is None

@@ -10,9 +10,9 @@ from medfusion.errors import InputError, UnknownNameError
 from medfusion.models import facts, search_catalogue, weight_licence
 from medfusion.models.backbones.body import near_sizes
 from medfusion.models.backbones.catalogue import check_name, nearest_names, recommended_size
-from medfusion.models.backbones.licences import commercial_use
 from medfusion.models.backbones.metering import RealKernels, measure
 from medfusion.models.image_families import FAMILIES
+from medfusion.models.image_licences import commercial_use, curated_licence
 
 MEMBERS = [member for family in FAMILIES for member in family.members]
 # The lightest of each family, but for those that take long even without numbers.
@@ -219,6 +219,12 @@ def test_terms_of_licences():
     # Every licence of timm has a verdict; a new kind of free licence would only be "own terms".
     found = {weight_licence(name) for name in timm.list_pretrained("*convnext*")}
     assert {commercial_use(licence) for licence in found} >= {"yes", "no", "own terms"}
+
+
+def test_licences_known_without_timm_are_those_that_timm_states():
+    for group in FAMILIES:
+        for member in group.members:
+            assert curated_licence(group.name, member.name) == weight_licence(member.name)
 
 
 def test_memory_is_near_what_is_really_kept():

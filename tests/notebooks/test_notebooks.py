@@ -27,21 +27,25 @@ def test_notebook_is_committed_without_outputs(path):
             assert cell.execution_count is None
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
+def run_in(work, path, monkeypatch, private):
+    """Run a notebook in a folder of its own and return it with its outputs."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    work = tmp_path / "work"
+        monkeypatch.setenv(name, str(private / name))
     work.mkdir()
     shutil.copy(path, work)
     notebook = nbformat.read(work / path.name, as_version=4)
-    client = NotebookClient(
+    NotebookClient(
         notebook, timeout=500, kernel_name="python3", resources={"metadata": {"path": str(work)}}
-    )
-    client.execute()
+    ).execute()
+    return notebook
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_quickstart_ends_with_a_reported_model(tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    notebook = run_in(work, ROOT / "notebooks" / "01_quickstart.ipynb", monkeypatch, tmp_path)
     shown = "\n".join(text for cell in notebook.cells for text in texts(cell))
     assert "Test AUC" in shown
     run = next((work / "quickstart" / "runs").iterdir())
@@ -50,3 +54,13 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     assert auc["ci"][0] < auc["value"] < auc["ci"][1]
     assert auc["value"] > 0.6  # it learns; the phantom's best is 0.91
     assert (work / "quickstart" / "report.html").stat().st_size > 100_000
+
+
+def test_the_notebook_without_code_shows_the_builder(tmp_path, monkeypatch):
+    notebook = run_in(
+        tmp_path / "work", ROOT / "notebooks" / "02_no_code.ipynb", monkeypatch, tmp_path
+    )
+    [cell] = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    [output] = cell.outputs
+    assert "application/vnd.jupyter.widget-view+json" in output["data"]
+    assert "Builder(" in output["data"]["text/plain"]

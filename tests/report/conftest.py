@@ -99,7 +99,7 @@ def hostile_names() -> Callable[[str, str], Names]:
             field.name: f"{hostile} {field.name}" for field in dataclasses.fields(Names)
         }
         values |= {
-            "experiment": "".join(c for c in hostile if c.isalpha()) or "x",
+            "experiment": "".join(c for c in hostile if c.isalpha())[:90] or "x",
             "classes": tuple(f"{hostile} {number}" for number in range(count)),
             "levels": tuple(f"{hostile} {letter}" for letter in "abc"),
         }

@@ -1,12 +1,12 @@
 """Real JupyterLab in a real browser: one server and one browser a session, no network."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -40,9 +40,9 @@ def work(tmp_path_factory):
     return tmp_path_factory.mktemp("lab")
 
 
-@pytest.fixture(scope="session")
-def server(work, tmp_path_factory):
-    private = tmp_path_factory.mktemp("jupyter")
+@contextlib.contextmanager
+def jupyter(private, work, *words, base="/", program="jupyterlab"):
+    """Serve a folder from a home of its own, and yield its address."""
     # Nobody is asked about news, which would lie over the notebook.
     quiet = private / "settings" / "@jupyterlab" / "apputils-extension"
     quiet.mkdir(parents=True)
@@ -55,19 +55,15 @@ def server(work, tmp_path_factory):
                "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}  # fmt: skip
     environment = os.environ | {name: str(private / at) for name, at in folders.items()}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
-    words = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-             f"--ServerApp.root_dir={work}", "--IdentityProvider.token=", "--ServerApp.password=",
-             "--LabApp.expose_app_in_browser=True", "--allow-root",
-             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
     log = (private / "log.txt").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *words],
-        env=environment, stdout=log, stderr=subprocess.STDOUT,
+        [sys.executable, "-m", program, *words, "--no-browser", f"--port={port}"],
+        env=environment, cwd=work, stdout=log, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{base.rstrip('/')}"
     for _ in range(300):
         try:
-            with urllib.request.urlopen(f"{url}/api"):
+            with socket.create_connection(("127.0.0.1", port), 1):
                 break
         except OSError:
             assert process.poll() is None, (private / "log.txt").read_text()
@@ -76,6 +72,22 @@ def server(work, tmp_path_factory):
     process.terminate()
     process.wait(30)
     log.close()
+
+
+def lab_words(work, base="/"):
+    """Return JupyterLab's options: nobody is asked for a password, and pages can reach the app."""
+    return [
+        "--ip=127.0.0.1", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={work}",
+        "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.base_url={base}",
+        "--LabApp.expose_app_in_browser=True", "--allow-root",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def server(work, tmp_path_factory):
+    with jupyter(tmp_path_factory.mktemp("jupyter"), work, *lab_words(work)) as url:
+        yield url
 
 
 class Lab:

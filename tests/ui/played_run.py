@@ -11,7 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from medfusion import Experiment
+from medfusion.data import png
 from medfusion.runs import RunFolder, Status
 from medfusion.runs.control import Control
 from medfusion.runs.events import EventWriter
@@ -52,8 +55,43 @@ CHECKS = [
 
 
 def make(folder: str, name: str) -> None:
+    write_cohort(Path(folder))
     experiment = Experiment.from_yaml_text(YAML.format(name=name, epochs=EPOCHS), folder=folder)
     print(RunFolder.create(experiment, Path(folder) / "runs").path)
+
+
+def write_cohort(folder: Path) -> None:
+    """Write a table with a few pictures: what the worst cases show."""
+    rows = np.arange(64.0)
+    for case in range(8):
+        disc = np.hypot(rows - 32, rows[:, None] - 20 - 3 * case) < 10 + case
+        pixels = np.where(disc[..., None], [150, 60 + 10 * case, 60], [236, 200, 180])
+        (folder / f"{case}.png").write_bytes(png.encode(pixels.astype(np.uint8)))
+    lines = [f"patient {case},{case}.png,{40 + case},f,yes,p" for case in range(8)]
+    header = "patient,image,age,sex,malignant,p"
+    (folder / "cohort.csv").write_text("\n".join([header, *lines, ""]))
+
+
+def inside(done: float) -> dict:
+    """Return what the epochs of a run tell of classes and gates."""
+    image = 0.5 + 0.3 * done
+    gates = {"image": image, "table": 1 - image}
+    return {
+        "classes": {"sensitivity": {"no": 0.9 - 0.1 * done, "yes": 0.4 + 0.4 * done}},
+        "inside": {
+            f"gates/{name}": {"mean": mean, "low": mean - 0.15, "high": mean + 0.12}
+            for name, mean in gates.items()
+        },
+    }
+
+
+def write_mistakes(folder: Path, epoch: int) -> None:
+    cases = [
+        {"id": f"patient {case}", "split": "val", "truth": "yes", "said": "no", "task": "",
+         "wrong": 0.97 - case / 20}
+        for case in range(8)
+    ]  # fmt: skip
+    (folder / "mistakes.json").write_text(json.dumps({"epoch": epoch, "cases": cases}))
 
 
 def step_event(step: int, steps: int) -> dict:
@@ -86,6 +124,7 @@ def epoch_event(epoch: int, step: int, best: float) -> dict:
         },
         "best": auc > best,
         "seconds": 2.0,
+        **inside(done),
     }
 
 
@@ -119,9 +158,14 @@ def play(run: str, seconds: str = "8") -> None:
             event = epoch_event(step // PER_EPOCH, step, best)
             best = max(best, event["metrics"]["val/auc"])
             events.write("epoch", **event)
+            if event["best"]:
+                write_mistakes(folder, event["epoch"])
             events.write("message", level="info", text=f"epoch {event['epoch']}: saved")
         if step % 10 == 0:
             write("running", step)
+            norms = {"image": 3 / step, "table": 1 / step, "fusion": 0.5, "head": 0.2}
+            events.write("gradients", step=step, norms=norms)
+            events.write("system", cpu=60.0 + step % 30, memory=31.4, disk=12.0, gpu=88.0)
         time.sleep(pause)
     else:
         state = "finished"

@@ -10,6 +10,15 @@ from medfusion.data.phantom import write_phantom
 SHOW = "import medfusion as mf\nbuilder = mf.Builder(name={name!r})\nbuilder"
 CLASH = "window.hacked = 1"
 HOSTILE = f'<img src=x onerror="{CLASH}"><script>{CLASH}</script>${{{CLASH}}}'
+OPENING = """async (index) => {
+  const {content} = jupyterapp.shell.currentWidget;
+  content.activeCellIndex = index;
+  const shown = () => content.widgets[index].node.querySelector('.mf-builder .mf-row');
+  const start = performance.now();
+  jupyterapp.commands.execute('notebook:run-cell');
+  while (!shown()) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
 CELLS = """() => jupyterapp.shell.currentWidget.context.model.sharedModel.cells
     .map(cell => cell.getSource())"""
 REACTION = """async ([path, text]) => {
@@ -147,3 +156,12 @@ def test_from_yaml_to_a_trained_run_and_back_after_a_reload(lab, work):
     page.get_by_role("tab", name="Runs").click()
     lab.wait_state("finished")
     assert lab.kernel("print(builder.run.path)") == run
+
+
+def test_the_builder_opens_within_a_second(lab):
+    cells = [f"mf.Builder(name='opened-{number}')" for number in range(5)]
+    lab.open("opening.ipynb", "import medfusion as mf\nmf.Builder", *cells)
+    lab.run_cell(0)
+    lab.wait_idle()
+    times = [lab.page.evaluate(OPENING, number + 1) for number in range(5)]
+    assert statistics.median(times) < 1000, times

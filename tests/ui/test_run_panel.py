@@ -1,10 +1,12 @@
 """The live panel in a real JupyterLab, on runs that are played rather than trained."""
 
 import json
+import shutil
 import time
 
 import pytest
 
+IDLE = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 SHOW = "from medfusion.widgets import RunPanel\npanel = RunPanel({path})\npanel"
 RANGE = "() => Array.from(document.querySelector('.mf-plot')._fullLayout.xaxis.range)"
 HEIGHT = "() => document.querySelector('.mf-panel').getBoundingClientRect().height"
@@ -80,9 +82,36 @@ def test_lives_while_a_cell_keeps_the_kernel_busy(lab, played, play, quoted):
     lab.wait_points(30)
     before = lab.points()[0]
     lab.wait_points(before + 40)
+    # The kernel hears nothing before its cell ends: the page tells the run through the server.
+    lab.page.get_by_role("button", name="Pause").click()
+    lab.wait_state("paused", timeout=5000)
+    lab.page.get_by_text("through the Jupyter server").wait_for(timeout=5000)
+    lab.picture("run_panel_busy")
+    lab.page.get_by_role("button", name="Resume").click()
+    lab.wait_state("running", timeout=5000)
+    lab.page.get_by_role("button", name="Stop").click()
+    lab.page.get_by_role("button", name="Stop now?").click()
+    lab.wait_state("stopped", timeout=5000)
+    assert not lab.page.evaluate(IDLE)
+    lab.wait_idle()
+    # What the kernel hears after its cell was done long ago, and is not done again.
+    assert lab.kernel(f"print(open({quoted(run / 'control.json')}).read())").startswith("{")
+    assert json.loads((run / "control.json").read_text())["wish"] == "stop"
+
+
+def test_says_so_where_a_busy_kernel_keeps_a_run_outside_of_the_server(
+    lab, played, play, quoted, tmp_path
+):
+    made = played("outside")
+    run = tmp_path / made.name
+    shutil.move(made, run)
+    lab.open("outside.ipynb", SHOW.format(path=quoted(run)), "import time; time.sleep(6)")
+    play("play", run, 20)
+    lab.run_all()
+    lab.wait_points(10)
     lab.page.get_by_role("button", name="Pause").click()
     lab.page.get_by_text("No answer from the kernel yet").wait_for(timeout=5000)
-    lab.picture("run_panel_busy")
+    lab.wait_state("paused", timeout=15_000)  # when the cell has ended
 
 
 def test_opens_a_million_steps_at_once(lab, played, play, quoted):
@@ -105,6 +134,67 @@ def test_opens_a_million_steps_at_once(lab, played, play, quoted):
     assert seconds < 2
 
 
+def test_several_runs_lie_over_each_other(lab, played, play, quoted):
+    done, working = played("first"), played("second")
+    play("play", done, 1)
+    watch = f"import medfusion as mf\npanel = mf.watch({quoted(done)}, {quoted(working)})\npanel"
+    lab.open("several.ipynb", watch, "panel")
+    lab.page.set_viewport_size({"width": 1360, "height": 1150})
+    play("play", working, 40)
+    lab.run_cell(0)
+    lab.wait_points(3, chart=1)
+    lab.page.wait_for_function("() => document.querySelectorAll('.mf-plot')[1].data.length === 2")
+
+    # What is changed here is in the kernel, and so in every other view.
+    panel = lab.page.locator(".mf-panel").first
+    panel.get_by_role("checkbox", name=f"Show {done.name}").uncheck()
+    lab.page.wait_for_function("() => document.querySelectorAll('.mf-plot')[1].data.length === 1")
+    panel.get_by_role("checkbox", name=f"Show {done.name}").check()
+    panel.get_by_role("slider", name="Smoothing").focus()
+    for _ in range(60):
+        lab.page.keyboard.press("ArrowRight")
+    panel.get_by_role("checkbox", name="Log scale").check()
+    panel.get_by_role("button", name=working.name).click()
+    lab.page.wait_for_timeout(500)
+    look = json.loads(lab.kernel("import json; print(json.dumps(panel.state['look']))"))
+    assert look == {"smoothing": 0.6, "log": True, "hidden": [], "chosen": 1, "metric": ""}
+    axis = "() => document.querySelectorAll('.mf-plot')[0]._fullLayout.yaxis.type"
+    assert lab.page.evaluate(axis) == "log"
+    lab.run_cell(1)
+    again = lab.page.locator(".mf-panel").nth(1)
+    again.get_by_role("heading", name=working.name).wait_for(timeout=10_000)
+    assert again.get_by_role("slider", name="Smoothing").input_value() == "0.6"
+    lab.kernel("panel.look(smoothing=0.0, log=False)")
+    lab.page.wait_for_function(
+        "() => document.querySelector('.mf-look output').textContent === '0'"
+    )
+
+    # The buttons are the chosen run's.
+    panel.get_by_role("button", name="Pause").click()
+    panel.locator("header .mf-badge", has_text="paused").wait_for(timeout=5000)
+    assert json.loads((working / "control.json").read_text())["wish"] == "pause"
+    assert not (done / "control.json").exists()
+    panel.get_by_role("button", name="Resume").click()
+
+    for tab in ("Classes", "Inside the model", "Gradients", "Machine"):
+        panel.get_by_role("tab", name=tab).click()
+        panel.locator(".mf-pane:not([hidden]) .js-plotly-plot").first.wait_for(timeout=5000)
+        lab.picture(f"runs_{tab.split()[0].lower()}_light")
+    panel.get_by_role("tab", name="Most wrong").click()
+    panel.get_by_text("probability of yes: 0.030").wait_for(timeout=10_000)
+    shown = (
+        "() => Array.from(document.querySelectorAll('.mf-wrong-cases img'), i => i.naturalWidth)"
+    )
+    assert lab.page.evaluate(shown) == [64] * 8
+    lab.picture("runs_wrong_light")
+    lab.theme("JupyterLab Dark")
+    lab.picture("runs_wrong_dark")
+    lab.page.set_viewport_size({"width": 700, "height": 1150})
+    lab.page.wait_for_timeout(600)
+    lab.picture("runs_narrow_dark")
+    lab.theme("JupyterLab Light")
+
+
 @pytest.fixture
 def hostile_run(played):
     """A run whose every text wants to be a script."""
@@ -114,7 +204,16 @@ def hostile_run(played):
         {"kind": "checks", "checks": [{"name": HOSTILE, "outcome": HOSTILE, "message": HOSTILE}]},
         {"kind": "step", "step": 1, "epoch": 1, "loss": 0.5, "lr": 0.1},
         {"kind": "step", "step": HOSTILE, "epoch": 1, "loss": HOSTILE, "lr": None},
-        {"kind": "epoch", "epoch": 1, "step": 2, "metrics": {f"val/{HOSTILE}": 0.5}, "best": True},
+        {
+            "kind": "epoch",
+            "epoch": 1,
+            "step": 2,
+            "metrics": {f"val/{HOSTILE}": 0.5},
+            "best": True,
+            "classes": {"auc": {HOSTILE: 0.5}, HOSTILE: {HOSTILE: 1}},
+            "inside": {HOSTILE: {"mean": 1}},
+        },
+        {"kind": "gradients", "step": 2, "norms": {HOSTILE: 1.0}},
         {"kind": "system", "cpu": HOSTILE, "memory": 5.0},
     ]
     lines = [json.dumps({"seq": i + 1, "time": HOSTILE, **e}) for i, e in enumerate(events)]
@@ -126,6 +225,8 @@ def hostile_run(played):
     (run / "metrics.json").write_text(
         json.dumps({"test": {HOSTILE: figure}, HOSTILE: {"a": figure}})
     )
+    case = dict.fromkeys(("id", "split", "truth", "said", "task"), HOSTILE) | {"wrong": 0.5}
+    (run / "mistakes.json").write_text(json.dumps({"epoch": 1, "cases": [case]}))
     experiment = run / "experiment.yaml"
     experiment.write_text(experiment.read_text().replace("malignant", f"'{HOSTILE}'"))
     return run
@@ -136,11 +237,15 @@ def test_text_from_data_stays_text_live_and_reopened(lab, hostile_run, quoted):
     lab.run_all()
     lab.wait_state("failed")
     lab.wait_points(1)
-    for tab in ("Log", "Data checks", "Results", "Experiment"):
+    for tab in ("Log", "Data checks", "Results", "Experiment", "Most wrong"):
         lab.page.get_by_role("tab", name=tab).click()
         lab.page.get_by_role("tabpanel").get_by_text(HOSTILE[:20]).first.wait_for(timeout=3000)
-    lab.page.locator(".mf-plot").nth(1).hover()
-    lab.page.wait_for_timeout(500)
+    for tab in ("Classes", "Inside the model", "Gradients", "Machine"):
+        lab.page.get_by_role("tab", name=tab).click()
+        lab.page.wait_for_timeout(300)
+    for chart in lab.page.locator(".mf-plot:visible").all():
+        chart.hover()
+        lab.page.wait_for_timeout(300)
     assert lab.page.evaluate("window.hacked ?? 0") == 0
     lab.reopen("hostile.ipynb")
     lab.page.locator(".mf-still").get_by_text(HOSTILE[:20]).first.wait_for(timeout=10_000)

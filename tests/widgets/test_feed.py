@@ -3,13 +3,12 @@ import json
 import pytest
 
 from medfusion import Experiment
-from medfusion.runs import RunFolder, Status
+from medfusion.runs import RunFolder, Status, columns
 from medfusion.runs.events import EventWriter
 from medfusion.runs.history import History
 from medfusion.runs.status import of_this_process
-from medfusion.widgets import long_history
 from medfusion.widgets.feed import Feed
-from medfusion.widgets.long_history import LongHistory, sample
+from medfusion.widgets.sketch import sample
 
 YAML = """
 name: fed
@@ -179,7 +178,6 @@ def write_long(run, count=3000):
 
 @pytest.mark.parametrize("damage", [None, "torn", "line", "blank", "order"])
 def test_reading_by_column_says_what_reading_by_line_says(run, monkeypatch, damage):
-    monkeypatch.setattr(long_history, "LONG_BYTES", 0)
     lines = write_long(run)
     if damage == "torn":
         lines[-1] = lines[-1] + '\n{"seq": 99999, "kind": "st'
@@ -191,9 +189,10 @@ def test_reading_by_column_says_what_reading_by_line_says(run, monkeypatch, dama
         lines[5], lines[6] = lines[6], lines[5]
     text = "\n".join(lines) + ("" if damage == "torn" else "\n")
     (run.path / "events.jsonl").write_text(text)
-    quick, plain = LongHistory(run.path), History(run.path)
-    assert quick.update()
+    quick, plain = History(run.path), History(run.path)
     assert plain.update()
+    monkeypatch.setattr(columns, "LONG_BYTES", 0)
+    assert quick.update()
     for name in ("curves", "epochs", "messages", "checks", "start", "version"):
         assert getattr(quick, name) == getattr(plain, name)
     if damage == "torn":
@@ -217,3 +216,33 @@ def test_a_sample_is_true(run):
 def test_a_sample_of_nothing(run):
     (run.path / "events.jsonl").write_text("")
     assert all(curve.step == [] for curve in sample(run.path).values())
+
+
+def test_the_load_of_the_machine_is_a_curve_over_seconds(run, events):
+    feed, page = Feed(run), {}
+    events.write("start", epochs=1)
+    begin = feed._history
+    for load in (10.0, 30.0):
+        events.write("system", cpu=load, memory=50.0, gpu="much")
+        applied(page, *feed.poll())
+    seconds, values = page["load/cpu"]
+    assert values == [10.0, 30.0]
+    assert seconds == sorted(seconds)
+    assert 0 <= seconds[0] <= 5
+    assert "load/gpu" not in page
+    assert begin.system[-1]["cpu"] == feed.frame()["system"]["cpu"] == 30.0
+
+
+def test_what_epochs_and_gradients_tell_comes_as_curves(run, events):
+    feed, page = Feed(run), {}
+    for epoch in (1, 2):
+        events.write("gradients", step=epoch, norms={"head": 0.5 * epoch})
+        events.write(
+            "epoch", epoch=epoch, step=epoch, metrics={"val/auc": 0.5}, best=True,
+            classes={"auc": {"a/b": 0.25 * epoch}},
+            inside={"gates/image": {"mean": 0.5, "low": 0.25, "high": 0.75}},
+        )  # fmt: skip
+        applied(page, *feed.poll())
+    assert page["gradient/head"] == ([1, 2], [0.5, 1.0])
+    assert page["class/auc/a/b"] == ([1, 2], [0.25, 0.5])
+    assert page["inside/gates/image/high"] == ([1, 2], [0.75, 0.75])

@@ -1,5 +1,7 @@
 """Questions of a page are answered by name; what is wrong is an answer too, and nothing breaks."""
 
+import threading
+
 import pytest
 
 from medfusion.errors import InputError
@@ -55,6 +57,24 @@ def test_answers_by_name_and_the_state_follows(panel):
     assert made.state == {"count": 7, "name": "first"}
     assert ask(made, "points") == ({"shape": [2]}, None, [b"\0" * 8])
     assert ask(made, "silent") == ({}, None, [])
+
+
+def test_threads_do_not_lose_what_others_said(panel):
+    made = panel()
+    made.publish(many={})
+
+    def say(name):
+        for number in range(50):
+            made.change("many", lambda many, key=f"{name}{number}": {**many, key: 1})
+            made.publish(**{name: number})
+
+    threads = [threading.Thread(target=say, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made.state["many"]) == 150
+    assert [made.state[name] for name in "abc"] == [49, 49, 49]
 
 
 def test_what_was_wrong_is_told_and_a_fault_is_no_silence(panel):

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -6,13 +7,12 @@ import time
 
 import pytest
 
-from medfusion import Experiment
-from medfusion.errors import MedFusionError, RunError
+from medfusion import Experiment, watch
+from medfusion.errors import InputError, MedFusionError, RunError
 from medfusion.runs import RunFolder, Status
 from medfusion.runs.control import Control
 from medfusion.runs.events import EventWriter
 from medfusion.widgets import RunPanel, assets, still
-from medfusion.widgets.run_panel import _handle
 
 YAML = """
 name: shown
@@ -47,6 +47,11 @@ def sent(panel, monkeypatch):
     return messages
 
 
+def ask(panel, name, **values):
+    """What the kernel answers to a question of the page."""
+    return panel.answer({"kind": "ask", "id": "1", "name": name, "values": values})[0]
+
+
 def until(found, seconds=5):
     deadline = time.monotonic() + seconds
     while not found():
@@ -57,16 +62,20 @@ def until(found, seconds=5):
 def test_prints_itself_as_code_and_yaml(panel, run):
     assert Experiment.from_yaml_text(panel.yaml) == run.experiment
     assert "mf.Experiment(" in panel.code
-    assert panel.monitor == "val/auc"
-    assert panel.path == str(run.path)
+    assert panel.state["runs"][0]["monitor"] == "val/auc"
+    assert panel.state["runs"][0]["path"] == str(run.path)
     assert repr(panel) == f"RunPanel({str(run.path)!r})"
 
 
 def test_takes_a_path_too_and_no_other_words(run):
     panel = RunPanel(str(run.path))
     panel.close()
-    with pytest.raises(TypeError, match=r"unknown argument of RunPanel 'runn'.*did you mean 'run'"):
+    with pytest.raises(
+        TypeError, match=r"unknown argument of RunPanel 'runn'.*did you mean 'runs'"
+    ):
         RunPanel(run, runn=1)
+    with pytest.raises(InputError, match="at least one run"):
+        RunPanel()
     with pytest.raises(RunError, match="not a run folder"):
         RunPanel(run.path.parent)
 
@@ -76,15 +85,15 @@ def test_follows_in_a_thread_and_rests_at_the_end(run, monkeypatch):
     messages = sent(panel, monkeypatch)
     writer = EventWriter(run.path)
     writer.write("step", step=1, epoch=1, loss=0.5, lr=0.1)
-    until(lambda: any("curves" in content for content, _ in messages))
+    until(lambda: any("curves" in news for content, _ in messages for news in content["news"]))
     assert threading.current_thread() is not panel._thread
     writer.write("step", step=2, epoch=1, loss=0.4, lr=0.1)
     writer.close()
     Status(state="finished", step=2, steps=2).write(run.path)
     panel._thread.join(5)
     assert not panel._thread.is_alive()
-    assert panel.frame["status"]["state"] == "finished"
-    assert panel.frame["curves"]["step/loss"] == [[1, 2], [0.5, 0.4]]
+    assert panel.frames[0]["status"]["state"] == "finished"
+    assert panel.frames[0]["curves"]["step/loss"] == [[1, 2], [0.5, 0.4]]
     panel.close()
 
 
@@ -96,11 +105,25 @@ def test_a_closed_panel_stops_reading(run):
 
 
 @pytest.mark.parametrize(("click", "wish"), [("pause", "pause"), ("stop", "stop")])
-def test_buttons_write_wishes(panel, run, monkeypatch, click, wish):
-    messages = sent(panel, monkeypatch)
-    _handle(panel, {"kind": click}, [])
+def test_buttons_write_wishes(panel, run, click, wish):
+    assert ask(panel, "wish", run=0, wish=click, page="p", count=1)["values"] == {}
     assert Control(run.path).wish() == wish
-    assert ({"kind": "answer", "to": click, "text": ""}, None) in messages
+
+
+def test_a_wish_that_the_page_wrote_itself_is_not_done_again(panel, run):
+    def write(wish, count):
+        document = {"wish": wish, "page": "p", "count": count}
+        (run.path / "control.json").write_text(json.dumps(document))
+
+    write("run", 2)  # Pause and Resume were clicked while a cell kept the kernel busy
+    ask(panel, "wish", run=0, wish="pause", page="p", count=1)
+    ask(panel, "wish", run=0, wish="stop", page="p", count=2)
+    assert Control(run.path).wish() == "run"
+    ask(panel, "wish", run=0, wish="pause", page="another", count=1)
+    assert Control(run.path).wish() == "pause"
+    write("run", 2)
+    ask(panel, "wish", run=0, wish="stop", page="p", count=3)
+    assert Control(run.path).wish() == "stop"
 
 
 def test_resume_starts_the_process_of_a_run_that_has_ended(panel, run, monkeypatch):
@@ -109,35 +132,79 @@ def test_resume_starts_the_process_of_a_run_that_has_ended(panel, run, monkeypat
     started = []
     monkeypatch.setattr(run_panel.process, "start", started.append)
     Status(state="stopped").write(run.path)
-    _handle(panel, {"kind": "resume"}, [])
+    ask(panel, "wish", run=0, wish="resume", page="p", count=1)
     assert started == [run.path]
 
 
 def test_what_goes_wrong_is_told_on_the_page(panel, monkeypatch):
-    messages = sent(panel, monkeypatch)
+    from medfusion.widgets import run_panel
 
-    def fail():
-        msg = "is running already"
+    def fail(path):
+        msg = f"{path.name}: is running already"
         raise RunError(msg)
 
-    monkeypatch.setattr(panel, "_resume", fail)
-    _handle(panel, {"kind": "resume"}, [])
-    answers = [content for content, _ in messages if content["kind"] == "answer"]
-    assert answers == [{"kind": "answer", "to": "resume", "text": "is running already"}]
+    monkeypatch.setattr(run_panel.process, "start", fail)
+    found = ask(panel, "wish", run=0, wish="resume", page="p", count=1)
+    assert found["error"]["type"] == "RunError"
+    assert found["error"]["message"].endswith("is running already")
 
 
 @pytest.mark.parametrize("content", [None, [], "stop", {}, {"kind": 3}, {"kind": "rm -rf"}])
-def test_messages_that_mean_nothing_do_nothing(panel, run, monkeypatch, content):
-    messages = sent(panel, monkeypatch)
-    _handle(panel, content, [])
-    assert not [content for content, _ in messages if content["kind"] == "answer"]
+def test_messages_that_mean_nothing_do_nothing(panel, run, content):
+    assert panel.answer(content) is None
+    assert Control(run.path).wish() == "run"
+
+
+@pytest.mark.parametrize(
+    ("run_number", "wish"), [(1, "stop"), (-1, "stop"), (True, "stop"), ("0", "stop"), (0, "run")]
+)
+def test_wishes_for_no_run_and_no_wishes_are_refused(panel, run, run_number, wish):
+    found = ask(panel, "wish", run=run_number, wish=wish, page="p", count=1)
+    assert found["error"]["type"] == "InputError"
     assert Control(run.path).wish() == "run"
 
 
 def test_a_view_that_asks_gets_everything(panel, monkeypatch):
     messages = sent(panel, monkeypatch)
-    _handle(panel, {"kind": "open"}, [])
-    until(lambda: any(content["kind"] == "all" for content, _ in messages))
+    ask(panel, "everything")
+    until(lambda: any(news["kind"] == "all" for content, _ in messages for news in content["news"]))
+
+
+def test_several_runs_are_followed_in_one_message_a_tick(tmp_path, run, monkeypatch):
+    other = RunFolder.create(run.experiment, tmp_path / "runs")
+    panel = watch(run, str(other.path))
+    messages = sent(panel, monkeypatch)
+    for number, folder in enumerate((run, other)):
+        writer = EventWriter(folder.path)
+        writer.write("step", step=1, epoch=1, loss=0.5 + number, lr=0.1)
+        writer.close()
+        Status(state="finished", step=1, steps=1).write(folder.path)
+    panel._thread.join(10)
+    assert [frame["curves"]["step/loss"][1] for frame in panel.frames] == [[0.5], [1.5]]
+    for content, buffers in messages:
+        assert sum(news["buffers"] for news in content["news"]) == len(buffers)
+    assert panel.state["open"] == f"mf.watch({str(run.path)!r}, {str(other.path)!r})"
+    assert repr(panel) == f"RunPanel({str(run.path)!r}, {str(other.path)!r})"
+    panel.close()
+
+
+def test_how_curves_are_shown_is_the_same_in_all_views(panel):
+    assert ask(panel, "look", smoothing=0.6, log=True)["values"] == {}
+    ask(panel, "look", hidden=[0], metric="val/auc")
+    assert panel.state["look"] == {
+        "smoothing": 0.6, "log": True, "hidden": [0], "chosen": 0, "metric": "val/auc",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"smoothing": 1}, {"smoothing": "x"}, {"log": 1}, {"hidden": [1]}, {"hidden": 0},
+     {"chosen": 1}, {"chosen": True}, {"metric": None}, {"colour": "red"}],
+)  # fmt: skip
+def test_a_look_that_is_none_is_refused(panel, changed):
+    before = panel.state["look"]
+    assert ask(panel, "look", **changed)["error"]["type"] == "InputError"
+    assert panel.state["look"] == before
 
 
 def test_a_damaged_experiment_still_opens(run):

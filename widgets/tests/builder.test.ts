@@ -6,6 +6,13 @@ import { catalogue, speak, t } from "../messages";
 
 const HOSTILE = '<img src=x onerror="window.hacked = 1"><script>window.hacked = 1</script>';
 
+const ANSWERS: Record<string, object> = {
+  schema: { schema: document_ },
+  data_tables: { tables: [], folder: "/home/me" },
+  model_catalogue: { encoders: [], families: [] },
+  model_parts: { parts: {}, defaults: {} },
+};
+
 interface Sent {
   id: string;
   name: string;
@@ -15,7 +22,7 @@ interface Sent {
 function state(more: object = {}) {
   return {
     document: { medfusion: 1, name: "skin", data: { table: "t.csv" } },
-    problems: [{ path: ["data", "id"], sentence: "is missing" }],
+    problems: [{ path: ["training", "epochs"], sentence: "is missing" }],
     yaml: "medfusion: 1\n",
     code: "",
     steps: [1, 0],
@@ -36,7 +43,7 @@ async function show(first: object) {
     off: (event: string) => void handlers.delete(event),
     send: (message: Sent) => {
       sent.push(message);
-      const values = message.name === "schema" ? { schema: document_ } : { path: "skin.yaml" };
+      const values = ANSWERS[message.name] ?? { path: "skin.yaml" };
       queueMicrotask(() => handlers.get("msg:custom")?.({ kind: "answer", id: message.id, values }, []));
     },
     widget_manager: { get_model: () => Promise.reject(new Error("none")) },
@@ -61,12 +68,12 @@ afterEach(() => {
 
 test("pages say how much is to mend, and YAML and Python follow", async () => {
   const { el, tab, change } = await show(state());
-  expect(tab("Data").textContent).toBe("Data (1)");
+  expect(tab("Training").textContent).toBe("Training (1)");
   expect(tab("Model").textContent).toBe("Model");
-  expect(el.querySelector('[data-path="data.id"] .mf-wrong')!.textContent).toBe("is missing");
+  expect(el.querySelector('[data-path="training.epochs"] .mf-wrong')!.textContent).toBe("is missing");
   expect(el.querySelector('[aria-label="Python"]')!.textContent).toBe(t("code_waits"));
   change(state({ problems: [], code: "exp = 1", yaml: "a: 1\n", steps: [2, 1] }));
-  expect(tab("Data").textContent).toBe("Data");
+  expect(tab("Training").textContent).toBe("Training");
   expect(el.querySelector('[aria-label="Python"]')!.textContent).toBe("exp = 1");
   expect(el.querySelector('[aria-label="YAML"]')!.textContent).toBe("a: 1\n");
   expect(el.textContent).toContain(t("nothing_wrong"));
@@ -74,12 +81,12 @@ test("pages say how much is to mend, and YAML and Python follow", async () => {
 
 test("what is typed reaches the kernel by its place, and Ctrl-Z takes it back", async () => {
   const { el, sent } = await show(state());
-  const input = el.querySelector<HTMLInputElement>('[data-path="data.id"] input')!;
-  input.value = "patient";
+  const input = el.querySelector<HTMLInputElement>('[data-path="training.batch_size"] input')!;
+  input.value = "16";
   input.dispatchEvent(new Event("input", { bubbles: true }));
   expect(sent.at(-1)).toMatchObject({
     name: "set",
-    values: { path: ["data", "id"], value: "patient", merge: true },
+    values: { path: ["training", "batch_size"], value: 16, merge: true },
   });
   const key = (init: KeyboardEventInit) =>
     input.dispatchEvent(new KeyboardEvent("keydown", { key: "z", bubbles: true, ...init }));
@@ -120,5 +127,5 @@ test("every message is there in both languages with the same values", async () =
   }
   speak("zh");
   const { tab } = await show(state());
-  expect(tab("数据").textContent).toBe("数据 (1)");
+  expect(tab("训练").textContent).toBe("训练 (1)");
 });

@@ -74,6 +74,9 @@ class TransMILViews(Aggregator):
 
     def forward(self, vectors: Tensor, present: Tensor) -> Aggregated:
         """Aggregate; see `Aggregator.forward`."""
+        if present.is_meta:  # without values nothing can be picked: all are there
+            whole, shares = self._whole(vectors)
+            return Aggregated(whole, {WEIGHTS: shares})
         counts = present.sum(dim=1)
         vector = vectors.new_zeros(len(vectors), vectors.shape[2])
         weights = torch.zeros(present.shape, device=vectors.device)

@@ -10,8 +10,9 @@ import timm
 from timm.models import get_pretrained_cfg, is_model_pretrained, list_pretrained
 
 from medfusion.errors import UnknownNameError, unknown
-from medfusion.models.backbones.licences import commercial_use, licence_of
+from medfusion.models.backbones.licences import licence_of
 from medfusion.models.image_families import FAMILIES, Architecture, Family
+from medfusion.models.image_licences import commercial_use
 
 NEAR = 3
 """Names that a message offers in place of a wrong one."""

@@ -13,10 +13,11 @@ from timm.models import get_pretrained_cfg, list_pretrained
 from medfusion import spec
 from medfusion.errors import InputError
 from medfusion.models.backbones.catalogue import check_name, family_of, recommended_size
-from medfusion.models.backbones.licences import Use, commercial_use, licence_of
+from medfusion.models.backbones.licences import licence_of
 from medfusion.models.backbones.metering import RealKernels, measure
 from medfusion.models.backbones.stages import Stage, map_stages
 from medfusion.models.backbones.timm_encoder import TimmEncoder
+from medfusion.models.image_licences import Use, commercial_use
 
 WEIGHT_COPIES = 4
 """A weight trained by AdamW is kept four times: itself, its gradient and two moments."""

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from medfusion.models.features import all_shown
+
 
 class Level(NamedTuple):
     """A map of an encoder.
@@ -105,13 +107,14 @@ class Pyramid:
         coarsest = self.levels[-1]
         maps = []
         there = shown[:, place]
-        taken = shown.flatten().cumsum(0).reshape(shown.shape)[:, place][there] - 1
+        complete = all_shown(shown)
         for name, level in zip(self._chosen, self.levels, strict=False):
             if name not in kept:  # not one image was there
                 maps.append(own.new_zeros(len(shown), *level))
-            elif bool(shown.all()) and shown.shape[1] == 1:
-                maps.append(kept[name])
+            elif complete:
+                maps.append(kept[name].reshape(*shown.shape, *level)[:, place])
             else:
+                taken = shown.flatten().cumsum(0).reshape(shown.shape)[:, place][there] - 1
                 placed = kept[name].new_zeros(len(shown), *level)
                 placed[there] = kept[name][taken]
                 maps.append(placed)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from medfusion.evaluation import FollowUp, epoch_metrics
+from medfusion.evaluation.by_class import KINDS, class_metrics
 from medfusion.spec import CrossEntropyLoss, Training
 from medfusion.spec.base import Spec
 from medfusion.spec.loss import Loss
@@ -150,6 +151,12 @@ class Task(ABC):
     def metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, float]:
         """Return what is followed epoch by epoch, on the rows that `keep` kept, without the loss."""
         return epoch_metrics(self.kind, target, self.predictions(logits))
+
+    def class_metrics(self, target: np.ndarray, logits: Tensor) -> dict[str, dict[str, float]]:
+        """Return what is followed of each class by itself: by metric, then by class."""
+        if self.kind not in KINDS:
+            return {}
+        return class_metrics(self.kind, self.classes, target, self.predictions(logits))
 
     def judged(self, target: np.ndarray, predictions: np.ndarray) -> Iterator[Judged]:
         """Yield what is judged by itself: all rows at once, or each task of several.
