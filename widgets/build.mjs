@@ -17,7 +17,7 @@ const PANELS = [
 const LARGEST = 60_000; // bytes; a panel rides along with every view of it
 const LARGER = {
   builder: 120_000, // the data browser's and the model's pages are in it
-  data_browser: 100_000, // forms of the whole experiment, grids and charts of the data
+  data_browser: 90_000, // forms of the whole experiment, grids and charts of the data
   workflow_editor: 520_000, // React and @xyflow/react; no other notebook loads it
 };
 
