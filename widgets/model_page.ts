@@ -26,7 +26,8 @@ const OFFERED: [family: string, path: Path, optional: boolean][] = [
 ];
 
 export class ModelPage {
-  readonly node = make("div", { class: "mf-model" });
+  private readonly sheet = make("div", { class: "mf-model" });
+  readonly node = make("div", { class: "mf-model-room" }, this.sheet);
   private readonly diagram = new ModelDiagram();
   private readonly sum = make("p", { class: "mf-sum" });
   private readonly fit = make("p", { class: "mf-fit" });
@@ -51,7 +52,7 @@ export class ModelPage {
     state: object,
   ) {
     this.now = state;
-    this.node.append(
+    this.sheet.append(
       make("div", { class: "mf-model-top" }, this.status, this.sum, this.fit),
       make("div", { class: "mf-model-shape" }, this.diagram.node, this.wrong, this.assumed),
       this.choices,
@@ -69,7 +70,7 @@ export class ModelPage {
     const broken = Object.keys(model.wrong).length > 0;
     if (model.facts !== null || broken) this.last = model.facts;
     // While new numbers are made, those before stay where they are, paler.
-    this.node.classList.toggle("mf-stale", model.waits);
+    this.sheet.classList.toggle("mf-stale", model.waits);
     this.diagram.update(model, this.last);
     this.writeSum(model);
     this.writeWrong(model);

@@ -148,7 +148,7 @@ test("the diagram says shapes and costs, and stays while new ones are made", asy
   made.update({ model: model({ waits: true, facts: null }) });
   expect(text(".mf-status")).toBe(t("m_waits"));
   expect(made.node.querySelector('[data-block="image"]')!.textContent).toContain("11.2 M");
-  expect(made.node.classList.contains("mf-stale")).toBe(true);
+  expect(made.node.querySelector(".mf-model")!.classList.contains("mf-stale")).toBe(true);
   made.update({ model: model({ facts: null, wrong: { fusion: ["dim: too small"] } }) });
   expect(text(".mf-model-wrong")).toBe("Fusion dim: too small");
   expect(made.node.querySelector('[data-block="fusion"]')!.classList.contains("mf-bad")).toBe(true);
