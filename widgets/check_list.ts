@@ -61,14 +61,14 @@ export class CheckList {
   private show(found: Checks): void {
     const lines: HTMLElement[] = [];
     if (found.error !== undefined) lines.push(this.line("FAIL", "", found.error, found.remedies ?? []));
-    if ((found.grouping ?? []).length > 0) {
-      lines.push(this.line("WARN", "", t("data_no_group"), found.grouping!));
-    }
     const checks = [...(found.checks ?? [])].sort(
       (a, b) => ORDER.indexOf(a.outcome) - ORDER.indexOf(b.outcome),
     );
     for (const check of checks.filter((one) => one.outcome !== "PASS")) {
       lines.push(this.line(check.outcome, check.name, check.message, check.remedies));
+    }
+    if ((found.grouping ?? []).length > 0) {
+      lines.push(this.line("WARN", "", t("data_no_group"), found.grouping!));
     }
     const fine = checks.filter((one) => one.outcome === "PASS");
     const rest = make(

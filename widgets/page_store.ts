@@ -60,8 +60,10 @@ export class PageStore<Item> {
 
   private drop(first: number, last: number): void {
     const middle = (first + last) / 2;
-    const far = [...this.pages.keys()].sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
-    for (const start of far.slice(0, Math.max(0, far.length - this.most))) {
+    const far = [...this.pages.keys()]
+      .filter((start) => start + this.size <= first || start > last) // never one in view
+      .sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
+    for (const start of far.slice(0, Math.max(0, this.pages.size - this.most))) {
       const page = this.pages.get(start);
       this.pages.delete(start);
       if (page !== null && page !== undefined) this.gone(page);

@@ -119,8 +119,8 @@ def _bins(values: NDArray[np.float64]) -> int | NDArray[np.float64]:
     step = float(np.diff(distinct).min())
     places = (distinct - distinct[0]) / step
     if places[-1] < _RASTER and np.allclose(places, np.rint(places), atol=1e-6):
-        edges: NDArray[np.float64] = step * (np.arange(round(float(places[-1])) + 2) - 0.5)
-        return edges + distinct[0]
+        middle = np.arange(round(float(places[-1])) + 2) - 0.5
+        return np.asarray(distinct[0] + step * middle, dtype=np.float64)
     return BINS
 
 

@@ -59,7 +59,9 @@ class Pictures:
         wanted = [place for place, picture in enumerate(found) if not picture]
         if not wanted:
             return found
-        with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
+        workers = min(_READERS, os.cpu_count() or 1)
+        with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+            warnings.simplefilter("ignore")  # shown where the data is checked
             made = list(pool.map(lambda place: _small(paths[place]), wanted))
         items = []
         for place, picture in zip(wanted, made, strict=True):
@@ -146,10 +148,7 @@ def _small(path: str) -> bytes | str:
     try:
         if _is_plain(path):
             return png.encode(_fitted(_decoded(path), SIDE))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            volume = read_volume(path, dtype="native")
-        found, _ = thumbnails(volume)
+        found, _ = thumbnails(read_volume(path, dtype="native"))
         if not found:
             return f"{path}: holds no picture"
         first = found[0]

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medfusion.errors import InputError, MedFusionError, TableError, UnknownNameError, unknown
+from medfusion.widgets.data_checking import Checking
 from medfusion.widgets.draft_panel import DraftPanel, word
 from medfusion.widgets.panel import Answer, answers
 from medfusion.widgets.table_upload import TableUpload
 
 if TYPE_CHECKING:
-    from medfusion.data.cohort import Cohort
     from medfusion.data.pictures import Pictures
     from medfusion.data.role_guess import Column
     from medfusion.data.row_order import Order, RowOrder
@@ -62,7 +62,7 @@ class DataDesk:
         self._pictures: Pictures | None = None
         self._leaks: tuple[str, dict[str, str]] = ("", {})
         self._sides: tuple[str, list[str]] = ("", [])
-        self._checked: _Checking | None = None
+        self._checked: Checking | None = None
         panel.attach(TableUpload(panel.draft.folder, self.data_open))
         panel.observe(lambda _: self._show(), "state")
         self._show()
@@ -243,7 +243,7 @@ class DataDesk:
         key = json.dumps([opened.stamp, self._data()], sort_keys=True)
         if self._checked is None or self._checked.key != key:
             groups = [name for name in self._groups(opened) if name in opened.table.columns]
-            self._checked = _Checking(key, experiment, self._data(), groups)
+            self._checked = Checking(key, experiment, self._data(), groups)
         return self._checked.answer()
 
     @answers
@@ -372,60 +372,6 @@ class DataDesk:
         except MedFusionError as error:
             return str(error)
         return [path for path in found if path is not None]
-
-
-class _Checking:
-    """The data checks of one state of the draft, at work in a thread of their own."""
-
-    def __init__(
-        self, key: str, experiment: Any, data: Mapping[str, Any], groups: list[str]
-    ) -> None:
-        self.key = key
-        self._found: dict[str, Any] | None = None
-        self._data, self._groups = data, groups
-        threading.Thread(target=self._work, args=(experiment,), daemon=True).start()
-
-    def answer(self) -> dict[str, Any]:
-        return {"working": True} if self._found is None else self._found
-
-    def _work(self, experiment: Any) -> None:
-        try:
-            self._found = self._outcome(experiment)
-        except Exception as error:  # noqa: BLE001 - a thread has nobody to tell
-            self._found = {"error": f"a fault of MedFusion: {type(error).__name__}: {error}"}
-
-    def _outcome(self, experiment: Any) -> dict[str, Any]:
-        import warnings
-
-        from medfusion.data import remedies
-        from medfusion.data.cohort import Cohort
-
-        grouped = [_plain(one) for one in remedies.better_group(self._data, self._groups)]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                cohort = Cohort.load(experiment)
-                checks = cohort.checks
-        except InputError as error:
-            mended = [_plain(one) for one in remedies.for_error(error)]
-            return {"error": str(error), "remedies": mended, "grouping": grouped}
-        return {
-            "checks": [
-                dataclasses.asdict(check)
-                | {"remedies": [_plain(one) for one in remedies.remedies(check)]}
-                for check in checks
-            ],
-            "splits": _sizes(cohort),
-            "grouping": grouped,
-        }
-
-
-def _sizes(cohort: Cohort) -> dict[str, int]:
-    return {name: len(cohort.rows(name)) for name in ("train", "val", "test")}
-
-
-def _plain(remedy: Any) -> dict[str, Any]:
-    return {"action": remedy.action, "columns": list(remedy.columns)}
 
 
 def _named(target: Path, folder: Path) -> str:

@@ -192,6 +192,25 @@ def test_build_opens_the_forms_and_a_terminal_says_where_they_are(shell, tmp_pat
         execute(["build", "skin.yaml"])
 
 
+def test_browse_opens_the_data_browser_and_a_terminal_says_where_it_is(
+    shell, tmp_path, monkeypatch
+):
+    from medfusion.commands import execute
+    from medfusion.errors import InputError
+    from medfusion.widgets import assets, plotly_library
+
+    monkeypatch.setattr(assets, "read", lambda name: f"/* {name} */")
+    monkeypatch.setattr(plotly_library, "shared", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "skin.csv").write_text(
+        "id,age,died\n" + "".join(f"P{n},{n % 9},{n % 2}\n" for n in range(30))
+    )
+    found = shell.run_line_magic("medfusion", "browse skin.csv")
+    assert found.draft.get(("data", "target")) == {"kind": "binary", "column": "died"}
+    with pytest.raises(InputError, match=r"medfusion lab.*%medfusion browse skin.csv"):
+        execute(["browse", "skin.csv"])
+
+
 def test_review_opens_the_panel_and_decides_by_words(shell, tmp_path, monkeypatch):
     from medfusion.runs import Status
     from medfusion.widgets import assets, label_review
