@@ -142,6 +142,7 @@ def test_labels_are_corrected_by_clicks_and_keys_and_taken_back(lab, reviewed, q
     ]  # fmt: skip
 
 
+@pytest.mark.timeout(240)
 def test_another_day_the_next_run_knows_what_was_decided(lab, reviewed, quoted, work):
     run, wrong = reviewed("later")
     table = run.path.parents[1] / "table.csv"
