@@ -18,6 +18,8 @@ const LARGEST = 60_000; // bytes; a panel rides along with every view of it
 const LARGER = {
   builder: 120_000, // the data browser's and the model's pages are in it
   data_browser: 90_000, // forms of the whole experiment, grids and charts of the data
+  run_panel: 70_000, // several runs, their classes, gates, gradients, mistakes
+  runs_table: 80_000, // with the comparison of runs in it
   workflow_editor: 520_000, // React and @xyflow/react; no other notebook loads it
 };
 

@@ -44,8 +44,8 @@ class Builder {
   private readonly save = button("save", () => this.store());
   private readonly notice = make("div", { class: "mf-notice", "aria-live": "polite" });
   private readonly pages = make("div", { class: "mf-pages" });
-  private readonly train = button("train", () => void this.start(), "mf-main");
-  private readonly noRuns = make("p", { class: "mf-empty" }, t("runs_none"));
+  private readonly train = button("start_training", () => void this.start(), "mf-main");
+  private readonly noRuns = make("p", { class: "mf-empty" }, t("builder_runs_none"));
   private readonly code: CodePane;
   private readonly inner: InnerPanels;
   private tabs: Tabs | undefined;
@@ -117,7 +117,9 @@ class Builder {
     const reader = new SchemaReader(values["schema"] as Schema);
     const tabs = new Tabs(t("review"), (index) => {
       this.panel.classList.toggle("mf-below", BROAD.includes(PAGES[index] ?? ""));
-      this.panel.classList.toggle("mf-wide", index > PAGES.length); // runs bring their own code
+      const runs = index > PAGES.length; // they bring their own code
+      this.panel.classList.toggle("mf-wide", runs);
+      if (runs) void this.ask("runs_page");
     });
     this.tabs = tabs;
     const host = new DraftHost(
@@ -142,7 +144,7 @@ class Builder {
     const whole = new Form(host, topOf(reader.document()), []);
     this.forms.push(whole);
     this.titles.set("", tabs.add(t("review"), make("div", {}, whole.node, this.wrong, this.starting())));
-    tabs.add(t("runs"), make("div", {}, this.noRuns, this.inner.place("run")));
+    tabs.add(t("builder_runs"), make("div", {}, this.noRuns, this.inner.place("run"), this.inner.place("runs")));
     this.pages.replaceChildren(tabs.node);
     this.write();
   }

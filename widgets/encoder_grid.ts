@@ -102,6 +102,12 @@ export class EncoderGrid {
     this.view.append(head, this.sheet);
     this.view.addEventListener("scroll", () => this.draw());
     this.view.addEventListener("keydown", (event) => this.key(event));
+    // A page that is not open cannot be scrolled: what is chosen is looked for when it opens.
+    let hidden = true;
+    new ResizeObserver(() => {
+      if (hidden && this.view.clientHeight > 0) this.reveal();
+      hidden = this.view.clientHeight === 0;
+    }).observe(this.view);
     this.other.addEventListener("click", () => this.pick(this.typed()));
     this.node.append(
       make("div", { class: "mf-filters" }, this.search, this.family, this.most, this.licence, this.found),
@@ -149,6 +155,7 @@ export class EncoderGrid {
     const known = this.encoders.some((one) => one.name === name);
     this.other.hidden = !NAME.test(name) || known || this.shown.length > 0;
     setText(this.other, t("m_use_name", { name }));
+    this.sheet.style.height = `${Math.max(1, this.shown.length) * ROW}px`;
     this.view.scrollTop = 0;
     this.reveal();
     this.draw();
@@ -201,7 +208,6 @@ export class EncoderGrid {
   private draw(): void {
     const first = Math.max(0, Math.floor(this.view.scrollTop / ROW) - 2);
     const rows = this.shown.slice(first, first + ROWS + 4);
-    this.sheet.style.height = `${Math.max(1, this.shown.length) * ROW}px`;
     this.view.setAttribute("aria-rowcount", String(this.shown.length));
     this.sheet.replaceChildren(
       ...(rows.length === 0

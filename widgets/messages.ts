@@ -10,6 +10,9 @@ import { WORKFLOW } from "./messages/workflow";
 
 export type Language = "en" | "zh";
 
+/** The words of each panel. No key is in two of them. */
+export const CATALOGUES = [BUILDER, DATA, LIVE, MODELS, REVIEW, RUNS, WORKFLOW];
+
 const MESSAGES = {
   ...BUILDER,
   ...DATA,

@@ -10,7 +10,7 @@ const GAP = 15;
 const SPACE = 16;
 const MOST_VIEWS = 3;
 /** Letters of a line that a pixel has room for. */
-const LETTERS = 0.135;
+const LETTERS = 0.155;
 
 interface Box {
   block: Block;
@@ -110,7 +110,7 @@ function draw({ block, x, y, width }: Box, facts: Facts | null, wrong: boolean):
   const kind = block.kind === undefined || block.kind === "" ? "" : word(block.kind);
   const isEnd = block.id.startsWith("view:") || block.id === "columns" || block.id === "output";
   const name = blockName(block.id);
-  const room = Math.floor(width * LETTERS);
+  const room = Math.floor((width - 24) * LETTERS);
   const first = makeSvg("text", { x: String(x + 10), y: String(y + 16), class: "mf-diagram-name" });
   first.append(shortened(name, room - weights.length));
   const left = room - name.length - weights.length - 2;

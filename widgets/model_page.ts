@@ -53,9 +53,7 @@ export class ModelPage {
     this.now = state;
     this.node.append(
       make("div", { class: "mf-model-top" }, this.status, this.sum, this.fit),
-      this.diagram.node,
-      this.wrong,
-      this.assumed,
+      make("div", { class: "mf-model-shape" }, this.diagram.node, this.wrong, this.assumed),
       this.choices,
     );
     this.update(state);
@@ -157,8 +155,9 @@ class PartChoice {
   private readonly absent = make("span", { class: "mf-absent" });
   private readonly summary = make("span", {});
   private readonly papers = make("div", { class: "mf-papers" });
-  private readonly formula = make("pre", {});
-  private readonly more = make("details", { class: "mf-how" }, make("summary", {}, t("m_how")), this.formula);
+  private readonly text = make("div", {});
+  private readonly more = make("details", { class: "mf-how" }, make("summary", {}, t("m_how")), this.text);
+  private shown = "";
   private about: Record<string, About> = {};
   private usual = "";
   private kind = "";
@@ -208,9 +207,15 @@ class PartChoice {
     if (this.select.value !== this.kind) this.select.value = this.kind;
     const about = this.about[this.kind];
     setText(this.summary, about?.summary ?? "");
-    setText(this.papers, (about?.papers ?? []).map((link) => t("m_paper", { link })).join(" "));
-    const text = (about?.text ?? []).join("\n\n");
-    setText(this.formula, text);
-    this.more.hidden = text === "";
+    const papers = (about?.papers ?? []).filter((link) => !about!.summary.includes(link));
+    setText(this.papers, papers.map((link) => t("m_paper", { link })).join(" "));
+    const text = about?.text ?? [];
+    this.more.hidden = text.length === 0;
+    if (text.join("\n\n") === this.shown) return;
+    this.shown = text.join("\n\n");
+    // Formulas keep their lines, which are indented.
+    this.text.replaceChildren(
+      ...text.map((one) => (/^ {4}/m.test(one) ? make("pre", {}, one) : make("p", {}, one.replace(/\s+/g, " ")))),
+    );
   }
 }

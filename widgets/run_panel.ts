@@ -3,6 +3,7 @@
 import { Chart } from "./chart";
 import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
+import { keepKeys } from "./keys";
 import { t } from "./messages";
 import type { Frame, Model, NewsMessage } from "./model";
 import { plotly, type Plotly } from "./plotly_library";
@@ -100,6 +101,7 @@ class RunPanel {
         this.details.node,
       ),
     );
+    this.undo.push(keepKeys(node));
     this.adopt();
     this.listen("msg:custom", (message: NewsMessage, buffers: DataView[]) =>
       this.receive(message, buffers),

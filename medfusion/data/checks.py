@@ -88,7 +88,7 @@ def _corrections(applied: dict[str, Any]) -> Check:
     def count(*actions: str, only: Sequence[str] = SPLITS) -> int:
         return sum(splits.get(side, {}).get(action, 0) for side in only for action in actions)
 
-    said = f"{applied['file']}: {count('relabel')} corrected, {count('exclude')} left out"
+    said = f"{count('relabel')} corrected, {count('exclude')} left out"
     test = count("relabel", "exclude", only=["test"])
     if not test:
         return Check(name, "PASS", f"{said}, none of these in the test split")

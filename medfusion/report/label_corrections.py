@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from medfusion.report.blocks import Block, Cell, Finding, Findings, Paragraph, Row, Section, Table
 from medfusion.report.evidence import SPLITS, CorrectionFacts, Evidence
 from medfusion.report.numbers import counted
@@ -26,7 +28,7 @@ def section(evidence: Evidence) -> Section:
         blocks.append(
             Paragraph(
                 f"A person reviewed labels that a model had contradicted; the decisions stand in "
-                f"the journal {facts.file} (SHA-256 {facts.sha256[:16]}\N{HORIZONTAL ELLIPSIS}), "
+                f"the journal {_journal(evidence, facts)} (SHA-256 {facts.sha256[:16]}\N{HORIZONTAL ELLIPSIS}), "
                 "a copy of which is kept with the run. The table's file was not changed, and the "
                 "split is the one without corrections."
             )
@@ -35,6 +37,13 @@ def section(evidence: Evidence) -> Section:
         if facts.changes:
             blocks.append(_changes(facts))
     return Section("corrections", "Label corrections", blocks)
+
+
+def _journal(evidence: Evidence, facts: CorrectionFacts) -> str:
+    """Return the name of the journal that the run's copy was made from."""
+    named = (evidence.environment or {}).get("corrections")
+    file = named.get("file") if isinstance(named, dict) else None
+    return Path(file).name if isinstance(file, str) else facts.file
 
 
 def changed_in_test(facts: CorrectionFacts) -> int:

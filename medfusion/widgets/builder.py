@@ -15,11 +15,17 @@ from medfusion.widgets import plotly_library
 from medfusion.widgets.data_desk import DataDesk
 from medfusion.widgets.draft_panel import DraftPanel, word
 from medfusion.widgets.model_desk import ModelDesk
-from medfusion.widgets.panel import answers
+from medfusion.widgets.panel import Panel, answers
 from medfusion.widgets.run_panel import RunPanel
 
 PRACTICE = "practice-data"
 """Folder of the generated patients, beside the experiment."""
+
+QUICK = {
+    ("model", "image"): {"kind": "timm", "name": "resnet10t"},
+    ("training",): {"epochs": 8, "optimizer": {"kind": "adamw", "lr": 0.002}},
+}
+"""What practice is done with: a minute on a laptop."""
 
 RUNS = "runs"
 """Folder of the runs, beside the experiment."""
@@ -66,6 +72,7 @@ class Builder(DraftPanel):
     ) -> None:
         self._path: Path | None = None
         self._run: RunPanel | None = None
+        self._table: Panel | None = None
         given: Draft | None = None
         if isinstance(experiment, Experiment):
             given, name = Draft.of(experiment), name or experiment.name
@@ -101,6 +108,9 @@ class Builder(DraftPanel):
 
             write_phantom(folder, subjects=300, size=48, seed=1)
         self._data.data_open(f"{PRACTICE}/{table.name}")
+        for path, value in QUICK.items():
+            self.draft.set(path, value)
+        self.changed()
 
     @answers
     def train(self) -> dict[str, Any]:
@@ -109,6 +119,15 @@ class Builder(DraftPanel):
         process.start(run.path)
         self._show_run(run)
         return {"name": run.name}
+
+    @answers
+    def runs_page(self) -> None:
+        """Show the table of all runs, from its first asking on."""
+        if self._table is None:
+            from medfusion.widgets.runs_table import RunsTable
+
+            self._table = RunsTable(self._runs)
+            self.show_inside(runs=self._table)
 
     @answers
     def save(self, path: str | None = None) -> dict[str, Any]:
@@ -127,6 +146,12 @@ class Builder(DraftPanel):
         self._path = target
         self._show_file()
         return {"path": str(target)}
+
+    def close(self) -> None:
+        """Take the builder and what it shows off the page; runs go on."""
+        super().close()
+        for panel in filter(None, (self._run, self._table)):
+            panel.close()
 
     @property
     def run(self) -> RunFolder | None:

@@ -16,14 +16,13 @@ import traitlets
 from numpy.typing import NDArray
 
 from medfusion.errors import InputError, RunError
-from medfusion.runs import RunFolder
+from medfusion.runs import History, RunFolder
 from medfusion.runs.differences import Difference, configuration, environment
 from medfusion.runs.overview import stamps
 from medfusion.runs.versions import find_run
 from medfusion.spec import main_metrics
 from medfusion.widgets import plotly_library
 from medfusion.widgets.curves import decimate
-from medfusion.widgets.long_history import LongHistory
 from medfusion.widgets.panel import Panel, answers
 
 MOST_RUNS = 8
@@ -180,7 +179,7 @@ class ComparisonPart:
         history = self._kept.get(("history", run.path))
         try:
             if history is None:
-                history = LongHistory(run.path)
+                history = History(run.path)
             history.update()
         except (OSError, ValueError, KeyError, TypeError) as error:
             troubles.append(f"{run.path / 'events.jsonl'}: damaged ({error})")
@@ -188,7 +187,7 @@ class ComparisonPart:
         self._kept["history", run.path] = history
         found = {}
         for name, curve in history.curves.items():
-            if name.startswith("step/"):
+            if not name.startswith(("train/", "val/")):
                 continue
             step = np.asarray(curve.step, dtype=np.float64)
             value = np.asarray(curve.value, dtype=np.float64)

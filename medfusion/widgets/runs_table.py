@@ -57,11 +57,11 @@ class RunsTable(Panel):
 
     def __init__(self, runs: str | Path = "runs", **arguments: Any) -> None:
         self._wake = threading.Event()
+        self._lock = threading.RLock()
         super().__init__("runs_table", ["runs"], **arguments)
         self.library = plotly_library.found()
         self._folder = Path(runs)
         self._overview = Overview(runs)
-        self._lock = threading.RLock()
         self._names: list[str] = []
         self._arranged: tuple[list[str], str] | None = None
         self._versions: dict[str, list[str]] = {}
@@ -88,6 +88,11 @@ class RunsTable(Panel):
         """Take the panel off the page and stop reading."""
         super().close()
         self._wake.set()
+
+    def publish(self, **changed: Any) -> None:
+        """Change parts of the state in all views at once; the reading thread and clicks take turns."""
+        with self._lock:
+            super().publish(**changed)
 
     def tick(self) -> None:
         """Read what has changed in the runs folder and show it."""

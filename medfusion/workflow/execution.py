@@ -96,8 +96,9 @@ def _pass(
         except Exception as error:  # noqa: BLE001 - told at the node; the others go on
             failed[name] = _words(error)
             unusable.add(name)
-            folder.keep(name, state="failed", sentence=_sentence(error))
-            tell(f"{name}: {_sentence(error)}")
+            sentence = _sentence(error).replace(f"{workflow.folder}/", "")
+            folder.keep(name, state="failed", sentence=sentence)
+            tell(f"{name}: {sentence}")
     progress.done = len(order)
     if not failed:
         return "finished", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ FILE = "workflow.json"
 NODES = "nodes"
 RUNS = "runs"
 OUTPUTS = "outputs"
+LEAVING_SECONDS = 10.0
 
 NodeState = Literal[
     "waiting", "running", "done", "unchanged", "failed", "stopped", "blocked", "idle"
@@ -116,6 +118,9 @@ class WorkflowFolder:
         Raises:
             RunError: It is at work already.
         """
+        if not self.status.active:  # one that has ended may take a moment to be gone
+            with contextlib.suppress(TimeoutError):
+                process.wait(self.path, LEAVING_SECONDS)
         process.start(self.path)
         return self
 

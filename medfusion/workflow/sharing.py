@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 
-_FILES: tuple[Place, ...] = (("data", "table"), ("data", "root"), ("model", "image", "weights"))
+_FILES: tuple[Place, ...] = (
+    ("data", "table"),
+    ("data", "root"),
+    ("data", "corrections"),
+    ("model", "image", "weights"),
+)
 """What names files in an experiment."""
 
 _IN_WORDS = re.compile(r"(?:^|[\s\"'(=])(?:~?/[^\s/]+/|[A-Za-z]:[\\/]|\\\\\w|file:)")

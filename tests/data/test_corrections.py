@@ -58,7 +58,7 @@ def test_labels_are_corrected_and_the_table_stays_as_it_is(plain, experiment, co
     assert "corrections" not in as_it_was.summary()
     check = next(one for one in cohort.checks if one.name == "label corrections")
     assert check.outcome == "PASS"
-    assert check.message == f"{FILE}: 1 corrected, 1 left out, none of these in the test split"
+    assert check.message == "1 corrected, 1 left out, none of these in the test split"
     assert "label corrections" not in [one.name for one in as_it_was.checks]
     unreadable = next(one for one in cohort.checks if one.name == "unreadable files")
     assert unreadable.outcome == "PASS"

@@ -86,10 +86,11 @@ def test_the_next_run_applies_what_was_decided_and_the_report_says_so(planted):
     assert run.metrics["test"]["auc"]["value"] > runs[0].metrics["test"]["auc"]["value"]
     assert run.environment["data_fingerprint"] != runs[0].environment["data_fingerprint"]
     messages = " ".join(line["text"] for line in run.history().messages)
-    assert "WARN label corrections: table.corrections.jsonl: 29 corrected, 1 left out;" in messages
+    assert "WARN label corrections: 29 corrected, 1 left out;" in messages
     html = report_html(run)
     assert "Label corrections" in html
     assert "left out by label review: 1" in html
+    assert "the journal table.corrections.jsonl (SHA-256" in html
     assert "29 labels were corrected and 1 row left out" in html
     assert not any(one.id in html for one in known)
     assert "Label corrections" not in report_html(runs[0])

@@ -44,7 +44,6 @@ def opened(lab, name, data=None):
         lines += [f"builder.draft.set(('data',), {data!r})", "builder.changed()"]
     lab.open(f"{name}.ipynb", "\n".join([*lines, "builder"]))
     lab.run_all()
-    lab.page.locator(".mf-builder .mf-row").first.wait_for()
     model_tab(lab).click()
 
 
@@ -102,6 +101,7 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
     page.locator(".mf-model-wrong li").first.wait_for(state="detached")
     settle(lab)
     search.fill("")
+    page.locator('[data-encoder="vit_tiny_patch16_224"]').wait_for()  # it is looked for
     lab.picture("model_catalogue")
     page.locator(".mf-diagram").scroll_into_view_if_needed()
     page.locator(".mf-part-choice").nth(2).scroll_into_view_if_needed()
@@ -121,7 +121,6 @@ def test_a_model_by_clicks_and_what_it_costs(lab):
     lab.reopen("model_page.ipynb")
     lab.wait_idle()
     lab.run_all()
-    page.locator(".mf-builder .mf-row").first.wait_for()
     model_tab(lab).click()
     settle(lab)
     assert "vit_tiny" in block("image").text_content()

@@ -36,6 +36,7 @@ def state(lab, code):
     return json.loads(lab.kernel(f"import json; print(json.dumps({code}))"))
 
 
+@pytest.mark.timeout(240)  # six pictures of the page, and a report by a process of its own
 def test_by_clicks_alone(lab, runs, work, quoted):
     lab.open("table.ipynb", SHOW.format(path=quoted(work / "runs")))
     lab.run_all()
@@ -113,7 +114,7 @@ def test_by_clicks_alone(lab, runs, work, quoted):
     link.wait_for(timeout=60_000)
     with page.expect_popup() as opened:
         link.click()
-    opened.value.get_by_role("heading", name="second-").first.wait_for()
+    opened.value.get_by_role("heading", name="second", exact=True).wait_for()
     opened.value.close()
     page.get_by_role("button", name="Delete", exact=True).click()
     assert runs["second"].path.is_dir()

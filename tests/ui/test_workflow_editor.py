@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from medfusion.workflow import Workflow
 
 SHOW = (
@@ -20,7 +22,7 @@ EDGES = [
 def opened(lab, work, name):
     folder = work / name
     folder.mkdir()
-    lab.open(f"{name}.ipynb", SHOW.format(name=name, folder=str(folder)))
+    lab.open(f"{name}.ipynb", SHOW.format(name=name, folder=name))
     lab.run_all()
     lab.page.locator(".mf-workflow .mf-wf-palette button").first.wait_for()
     return folder
@@ -75,6 +77,7 @@ def wait_states(lab, wanted, timeout=90_000):
         mark.wait_for(timeout=timeout)
 
 
+@pytest.mark.timeout(300)  # four passes of the work, each a process of its own
 def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     folder = opened(lab, work, "drawing")
     lab.kernel(
@@ -125,6 +128,7 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     lab.picture("workflow_ready_light")
     run.click()
     wait_states(lab, dict.fromkeys(KINDS, "done"))
+    run.wait_for()  # in place of Stop
     assert ask(lab, "editor.work.status.state") == "finished"
     lab.picture("workflow_done_light")
 
@@ -147,6 +151,7 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
     lab.page.wait_for_timeout(300)
     run.click()
     wait_states(lab, {"data": "failed", "training": "blocked"})
+    run.wait_for()
     assert "weight" in lab.page.locator('[data-node="data"] .mf-wf-said').text_content()
     lab.theme("JupyterLab Dark")
     lab.picture("workflow_failed_dark")

@@ -195,6 +195,30 @@ def test_names_that_are_no_runs_reach_nothing(runs, name):
         assert ask(table, question, name=name, **values)["type"] in ("InputError", "RunError")
 
 
+def test_clicks_and_the_reading_thread_lose_nothing_to_each_other(runs):
+    table = RunsTable("runs")
+    names = [run.name for run in runs.values()]
+    ended = threading.Event()
+
+    def read():
+        while not ended.is_set():
+            runs["one"].annotate(str(time.monotonic_ns()))
+            table.tick()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for turn in range(60):
+            name = names[turn % 3]
+            ask(table, "turn_to", name=name)
+            assert table.state["current"] == name
+            ask(table, "select", names=[name])
+            assert table.state["selected"] == [name]
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_stop_and_resume(runs, monkeypatch):
     started = []
     monkeypatch.setattr(process, "start", started.append)

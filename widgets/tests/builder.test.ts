@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import document_ from "../../docs/reference/experiment.schema.json";
 import panel from "../builder";
-import { catalogue, speak, t } from "../messages";
+import { catalogue, CATALOGUES, speak, t } from "../messages";
 
 const HOSTILE = '<img src=x onerror="window.hacked = 1"><script>window.hacked = 1</script>';
 
@@ -115,6 +115,11 @@ test("a closed builder leaves nothing behind", async () => {
   const { close, handlers } = await show(state());
   close();
   expect(handlers.size).toBe(0);
+});
+
+test("no key is in the catalogues of two panels", () => {
+  const keys = CATALOGUES.flatMap((one) => Object.keys(one));
+  expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([]);
 });
 
 test("every message is there in both languages with the same values", async () => {

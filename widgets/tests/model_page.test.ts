@@ -67,7 +67,7 @@ function model(more: Partial<ModelState> = {}): ModelState {
 async function page(first: ModelState | null, said: Record<string, unknown> = {}) {
   const sent: { name: string; values: Record<string, unknown> }[] = [];
   const handlers = new Map<string, (...args: unknown[]) => void>();
-  const about = (name: string) => ({ [name]: { summary: `${name} in one sentence`, text: ["z = a + b"], papers: ["https://x.org/2"] } });
+  const about = (name: string) => ({ [name]: { summary: `${name} in one sentence`, text: ["One of\nseveral.", "    z = a + b"], papers: ["https://x.org/2"] } });
   const parts = {
     fusion: { ...about("gated"), ...about("film") }, views: about("mean"), table: about("mlp"),
     attention: about("cbam"), head: about("linear"),
@@ -162,7 +162,8 @@ test("parts are chosen with their sentence, paper and formula", async () => {
   const row = fusion.closest(".mf-part-choice")!;
   expect(row.textContent).toContain("gated in one sentence");
   expect(row.textContent).toContain("https://x.org/2");
-  expect(row.querySelector("pre")!.textContent).toBe("z = a + b");
+  expect(row.querySelector("pre")!.textContent).toBe("    z = a + b");
+  expect(row.querySelector("details p")!.textContent).toBe("One of several.");
   expect(row.querySelector("a")).toBeNull();
   fusion.value = "film";
   fusion.dispatchEvent(new Event("change"));
