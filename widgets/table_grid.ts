@@ -70,7 +70,10 @@ export class TableGrid {
   reorder(): void {
     this.head.replaceChildren(...this.columns.map((column) => this.title(column)));
     this.pages.clear();
-    this.pages.need(0, 0); // tells how many there are
+    this.active = 0;
+    this.rows.node.scrollTop = 0;
+    this.rows.reset(this.total);
+    this.pages.need(0, 0); // tells how many there are, also where there was none before
   }
 
   private came(start: number, page: Page): void {

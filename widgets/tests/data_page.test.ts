@@ -123,6 +123,29 @@ test("findings come with what mends them, and wait for complete data", async () 
   close();
 });
 
+test("another order starts from the first row, and finds rows again after none", async () => {
+  const { el, sent, tab, close } = await show();
+  tab("Rows").click();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(el.querySelector(".mf-grid-row [role=gridcell]")!.textContent).toBe("1");
+  const pages = () => sent.filter((one) => one.name === "data_page");
+  const before = pages().length;
+  el.querySelector<HTMLElement>(".mf-grid-head button")!.click();
+  expect(pages().length).toBe(before + 1);
+  expect(pages().at(-1)!.values).toMatchObject({ start: 0, order: { by: "id" } });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(el.querySelector('[aria-sort="ascending"]')!.textContent).toContain("id");
+  const find = el.querySelector<HTMLInputElement>(".mf-data-rows input")!;
+  for (const [text, total] of [["zzz", 0], ["", 5]] as const) {
+    ANSWERS["data_page"] = { total, start: 0, rows: [0].slice(0, total), cells: [["1", HOSTILE, null]].slice(0, total) };
+    find.value = text;
+    find.dispatchEvent(new Event("input"));
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    expect(el.querySelectorAll(".mf-grid-row").length).toBe(total);
+  }
+  close();
+});
+
 test("pages are asked for once, forgotten when old, and late answers are dropped", async () => {
   const asked: number[] = [];
   const gone: number[] = [];
