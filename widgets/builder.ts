@@ -7,6 +7,7 @@ import type { DataState } from "./data_answers";
 import { DataPage } from "./data_page";
 import { DraftHost } from "./draft_host";
 import { Form } from "./form";
+import { keepKeys } from "./keys";
 import { InnerPanels, type Host, type References } from "./inner_panels";
 import { t, type Key } from "./messages";
 import type { Model } from "./model";
@@ -53,6 +54,7 @@ class Builder {
   private readonly titles = new Map<string, HTMLElement>();
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
+  private readonly freeKeys: () => void;
   private refused = false;
   private dataPage: DataPage | undefined;
   private modelPage: ModelPage | undefined;
@@ -92,6 +94,7 @@ class Builder {
     );
     this.panel.addEventListener("keydown", (event) => this.key(event));
     node.append(this.panel);
+    this.freeKeys = keepKeys(this.panel);
     model.on("change:state", this.changed);
     this.write();
     void this.build();
@@ -102,6 +105,7 @@ class Builder {
     this.dataPage?.close();
     this.connection.close();
     this.inner.close();
+    this.freeKeys();
   }
 
   private readonly changed = () => {

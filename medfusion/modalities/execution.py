@@ -57,7 +57,7 @@ def execute(
         msg = f"{comparison.path}: another process works on this comparison"
         raise RunError(msg) from None
     with lock:
-        control.ask(comparison.path, "run")
+        control.forget_old(comparison.path)
         progress = _Progress(comparison)
         progress.write("running")
         try:

@@ -10,9 +10,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from medfusion.runs import atomic
 
 FILE = "control.json"
+CLOCKS_SECONDS = 5.0
+"""How far the clocks of files and of processes may lie apart."""
 Wish = Literal["run", "pause", "stop"]
 
 
@@ -34,6 +38,20 @@ def done_by_page(folder: Path, page: str, count: int) -> bool:
         return False
     last = found.get("count")
     return isinstance(last, int) and last >= count
+
+
+def forget_old(folder: Path) -> None:
+    """Take back a wish from before this process began, which an earlier one has not heeded.
+
+    One made since then holds: a person may ask a run to stop while it is still starting.
+    """
+    born = psutil.Process().create_time() - CLOCKS_SECONDS
+    try:
+        if (folder / FILE).stat().st_mtime >= born:
+            return
+    except FileNotFoundError:
+        return
+    ask(folder, "run")
 
 
 class Control:

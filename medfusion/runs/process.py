@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from medfusion.errors import RunError
+from medfusion.runs import control, status
 from medfusion.runs import folder as files
-from medfusion.runs import status
 
 POLL_SECONDS = 0.1
 
@@ -27,6 +27,7 @@ def start(run: Path) -> int:
     if at_work(run) or status.read(run).active:
         msg = f"{run}: is running already"
         raise RunError(msg)
+    control.ask(run, "run")
     environment = dict(os.environ)
     # Jupyter's inline backend and comm settings mean nothing to the process.
     environment.pop("MPLBACKEND", None)

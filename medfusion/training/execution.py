@@ -71,7 +71,7 @@ def _execute(run: RunFolder, callbacks: Sequence[Callback]) -> Status:
     with contextlib.suppress(RunError):  # a damaged status.json is rebuilt below
         if run.status.state == "finished":
             return run.status
-    control.ask(run.path, "run")
+    control.forget_old(run.path)
     with Recorder(run.path, experiment.training.epochs) as recorder, _signals(recorder):
         try:
             end = _train_and_evaluate(run, experiment, recorder, callbacks)

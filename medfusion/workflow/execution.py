@@ -49,7 +49,7 @@ def execute(
         msg = f"{folder.path}: another process works on this workflow"
         raise RunError(msg) from None
     with lock:
-        control.ask(folder.path, "run")
+        control.forget_old(folder.path)
         progress = _Progress(folder)
         progress.write("running")
         try:

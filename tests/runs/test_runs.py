@@ -1,5 +1,6 @@
 """Run folders: complete at any moment, honest about dead processes, patient with damage."""
 
+import contextlib
 import errno
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from medfusion import Experiment
 from medfusion.errors import RunError, StorageError
-from medfusion.runs import RunFolder, Status, atomic, control, events, list_runs, status
+from medfusion.runs import RunFolder, Status, atomic, control, events, list_runs, process, status
 from medfusion.runs.events import EventReader, EventWriter
 
 YAML = """\
@@ -202,3 +203,31 @@ def test_files_are_whole_after_a_kill_at_any_moment(tmp_path, seed):
     child.wait()
     document = json.loads(path.read_text())
     assert document["i"] == document["end"]
+
+
+def test_a_wish_holds_from_the_start_of_its_process_on(run):
+    control.ask(run.path, "stop")
+    control.forget_old(run.path)
+    assert control.Control(run.path).wish() == "stop"
+    long_ago = time.time() - 86_400
+    os.utime(run.path / control.FILE, (long_ago, long_ago))
+    control.forget_old(run.path)
+    assert control.Control(run.path).wish() == "run"
+    (run.path / control.FILE).unlink()
+    control.forget_old(run.path)
+    assert control.Control(run.path).wish() == "run"
+
+
+def test_a_run_started_anew_forgets_what_was_asked_of_it_before(run, monkeypatch):
+    asked = []
+
+    def popen(*_args, **_options):
+        asked.append(control.Control(run.path).wish())
+        return subprocess.CompletedProcess([], 0)
+
+    control.ask(run.path, "stop")
+    monkeypatch.setattr(process.subprocess, "Popen", popen)
+    with contextlib.suppress(AttributeError):  # no process, no pid
+        process.start(run.path)
+    process._children.pop(run.path, None)
+    assert asked == ["run"]
