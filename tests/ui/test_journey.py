@@ -30,6 +30,12 @@ def trained(lab):
     return shown_run(lab)
 
 
+def run_button(lab, name):
+    """A button of the run's panel; the table of runs below it has such buttons, too."""
+    controls = lab.page.locator(".mf-inner .mf-controls").first
+    return controls.get_by_role("button", name=name, exact=True)
+
+
 def settings(lab, epochs):
     page_of(lab, "Training")
     field = lab.page.locator('[data-path="training.epochs"] input')
@@ -76,13 +82,13 @@ def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared
     page_of(lab, "Runs")
     lab.wait_state("running")
     assert shown_run(lab).path == first.path
-    page.get_by_role("button", name="Stop").first.click()
+    run_button(lab, "Stop").click()
     lab.wait_state("stopped", timeout=60_000)
     assert first.status.state == "stopped"
     epochs_before = first.status.epoch
-    page.get_by_role("button", name="Resume").first.click()
+    run_button(lab, "Resume").click()
     lab.wait_state("running", timeout=60_000)
-    page.get_by_role("button", name="Stop").first.click()
+    run_button(lab, "Stop").click()
     lab.wait_state("stopped", timeout=60_000)
     assert first.status.epoch >= epochs_before
 
