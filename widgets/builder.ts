@@ -7,7 +7,7 @@ import type { DataState } from "./data_answers";
 import { DataPage } from "./data_page";
 import { DraftHost } from "./draft_host";
 import { Form } from "./form";
-import { keepKeys } from "./keys";
+import { whileShown } from "./keys";
 import { InnerPanels, type Host, type References } from "./inner_panels";
 import { t, type Key } from "./messages";
 import type { Model } from "./model";
@@ -54,7 +54,6 @@ class Builder {
   private readonly titles = new Map<string, HTMLElement>();
   private readonly forms: Form[] = [];
   private readonly panel: HTMLElement;
-  private readonly freeKeys: () => void;
   private refused = false;
   private dataPage: DataPage | undefined;
   private modelPage: ModelPage | undefined;
@@ -94,7 +93,6 @@ class Builder {
     );
     this.panel.addEventListener("keydown", (event) => this.key(event));
     node.append(this.panel);
-    this.freeKeys = keepKeys(this.panel);
     model.on("change:state", this.changed);
     this.write();
     void this.build();
@@ -105,7 +103,6 @@ class Builder {
     this.dataPage?.close();
     this.connection.close();
     this.inner.close();
-    this.freeKeys();
   }
 
   private readonly changed = () => {
@@ -245,6 +242,6 @@ function topOf(document: Field): Field {
 export default {
   render({ model, el, host }: { model: Model; el: HTMLElement; host?: Host }) {
     const builder = new Builder(model, el, host);
-    return () => builder.close();
+    return whileShown(el, () => builder.close());
   },
 };

@@ -4,6 +4,7 @@ import { CodeLines } from "./code_lines";
 import { ComparisonView, type Chosen } from "./comparison_view";
 import { Connection } from "./connection";
 import { make, setText } from "./dom";
+import { whileShown } from "./keys";
 import { t } from "./messages";
 import type { Model } from "./model";
 
@@ -28,10 +29,10 @@ export default {
     };
     model.on("change:state", update);
     update();
-    return () => {
+    return whileShown(el, () => {
       model.off("change:state", update);
       view.close();
       connection.close();
-    };
+    });
   },
 };

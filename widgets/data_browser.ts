@@ -6,6 +6,7 @@ import type { DataState } from "./data_answers";
 import { DataPage } from "./data_page";
 import { make, setText } from "./dom";
 import { DraftHost } from "./draft_host";
+import { whileShown } from "./keys";
 import { t } from "./messages";
 import type { Model } from "./model";
 
@@ -106,6 +107,6 @@ class DataBrowser {
 export default {
   render({ model, el }: { model: Model; el: HTMLElement }) {
     const browser = new DataBrowser(model, el);
-    return () => browser.close();
+    return whileShown(el, () => browser.close());
   },
 };

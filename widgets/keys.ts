@@ -14,3 +14,12 @@ export function keepKeys(panel: HTMLElement): () => void {
   window.addEventListener("keydown", keep, true);
   return () => window.removeEventListener("keydown", keep, true);
 }
+
+/** Keep a view's keys as long as it is shown: what `render` returns. */
+export function whileShown(node: HTMLElement, close: () => void): () => void {
+  const free = keepKeys(node);
+  return () => {
+    free();
+    close();
+  };
+}

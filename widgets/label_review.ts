@@ -4,6 +4,7 @@ import { button, copy } from "./code_pane";
 import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
 import { InnerPanels, type Host, type References } from "./inner_panels";
+import { whileShown } from "./keys";
 import { t, type Key } from "./messages";
 import type { Model } from "./model";
 import { insertBelow } from "./notebook_cells";
@@ -301,6 +302,6 @@ class LabelReview {
 export default {
   render({ model, el, host }: { model: Model; el: HTMLElement; host?: Host }) {
     const review = new LabelReview(model, el, host);
-    return () => review.close();
+    return whileShown(el, () => review.close());
   },
 };

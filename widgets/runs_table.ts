@@ -4,6 +4,7 @@ import { CodeLines } from "./code_lines";
 import { ComparisonView, type Chosen } from "./comparison_view";
 import { Connection, Refusal } from "./connection";
 import { make, setText } from "./dom";
+import { whileShown } from "./keys";
 import { t, word } from "./messages";
 import type { Model } from "./model";
 import { RunCard, type Report } from "./run_card";
@@ -255,6 +256,6 @@ function fill(
 export default {
   render({ model, el }: { model: Model; el: HTMLElement }) {
     const table = new RunsTable(model, el);
-    return () => table.close();
+    return whileShown(el, () => table.close());
   },
 };

@@ -15,6 +15,7 @@ import {
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 import { Connection, Refusal } from "./connection";
+import { whileShown } from "./keys";
 import { t, type Key } from "./messages";
 import type { Model } from "./model";
 import { Side } from "./workflow_side";
@@ -422,6 +423,6 @@ export default {
   render({ model, el }: { model: Model; el: HTMLElement }) {
     const root = createRoot(el);
     root.render(<Editor model={model} />);
-    return () => root.unmount();
+    return whileShown(el, () => root.unmount());
   },
 };

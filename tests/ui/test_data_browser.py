@@ -84,7 +84,7 @@ def test_skin_lesions_from_the_table_to_a_mended_experiment(lab, work, shared_da
     table, grid = lab.page.evaluate(FIRST_GRID, "metadata.csv")
     print(f"table {table:.0f} ms, first images {grid:.0f} ms, load {os.getloadavg()[0]:.1f}")
     # Below a second where the machine has a core for it; others may be at work beside the tests.
-    assert grid < 1000 * max(1, os.getloadavg()[0])
+    assert grid < 1000
     pictures(lab, "data_images")
     tab(lab, "Columns")
     assert role(lab, "malignant").input_value() == "target"
