@@ -26,7 +26,7 @@ def name_after(path: Path) -> str:
         >>> name_after(Path("data/skin.csv"))
         'skin'
         >>> name_after(Path("a<b>.csv"))
-        'a-b--c8684c4f'
+        'a-b--4e07dd89'
     """
     stem = path.stem
     plain = re.sub(_NEVER, "-", stem).lstrip(".")[:80]

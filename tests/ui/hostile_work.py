@@ -114,7 +114,7 @@ def write_live_run(table: Path) -> RunFolder:
         {**experiment_of(table), "name": "live"}, folder=table.parent
     )
     run = RunFolder.create(experiment, table.parent / "watched")
-    share = {name: 0.5 for name in STRINGS}
+    share = dict.fromkeys(STRINGS, 0.5)
     with EventWriter(run.path) as events:
         events.write("start", epochs=1, steps_per_epoch=4, experiment="x", hash="y")
         found = [{"name": n, "outcome": "WARN", "message": n, "count": 1} for n in STRINGS]
@@ -127,7 +127,7 @@ def write_live_run(table: Path) -> RunFolder:
                 "epoch", epoch=epoch, step=2 * epoch, best=True, seconds=1,
                 metrics={"train/loss": 0.5, "val/loss": 0.5, "val/auc": 0.5}
                 | {f"val/{name}": 0.5 for name in STRINGS},
-                classes={"sensitivity": share} | {name: share for name in STRINGS[:4]},
+                classes={"sensitivity": share} | dict.fromkeys(STRINGS[:4], share),
                 inside={f"gates/{n}": {"mean": 0.5, "low": 0.4, "high": 0.6} for n in STRINGS},
             )  # fmt: skip
         for name in STRINGS:

@@ -120,6 +120,7 @@ def wait_nothing_missing(lab, cell, names=hostile_work.READ, timeout=30_000):
 def look_at_data(lab):
     panel = cell_of(lab, "data").locator(".mf-data")
     panel.locator(".mf-roles-line").nth(122).wait_for(timeout=60_000)
+    panel.locator('[data-column="class"] select').select_option("target")
     wait_nothing_missing(lab, "data")
     for name in tabs(lab, panel):
         if name == "Images":
