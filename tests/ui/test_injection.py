@@ -152,10 +152,12 @@ def look_at_builder(lab):
         seen.append(name)
         if name == "Model":
             panel.locator('.mf-diagram [data-block="image"]').wait_for(timeout=60_000)
-        if name == "Python":
-            code = panel.locator('[aria-label="Python"]').text_content()
-            assert code.strip() == lab.kernel("print(builder.code)")
-    assert {"Data", "Model", "Review", "YAML", "Python"} <= set(seen)
+    assert {"Data", "Model", "Review", "Runs"} <= set(seen)
+    panel.get_by_role("tab", name="Data", exact=True).click()
+    for name, said in {"YAML": "yaml", "Python": "code"}.items():
+        panel.get_by_role("tab", name=name, exact=True).click()
+        shown = panel.locator(f'[aria-label="{name}"]:visible').text_content()
+        assert shown.strip() == lab.kernel(f"print(builder.{said})")
 
 
 def look_at_run(lab):
