@@ -2,7 +2,7 @@
 
 import { make, makeSvg, setText } from "./dom";
 import { t } from "./messages";
-import type { Plotly, PlotlyNode } from "./plotly_library";
+import { plain, type Plotly, type PlotlyNode } from "./plotly_library";
 import type { Curve } from "./run_store";
 import type { Theme } from "./theme";
 import { short } from "./wording";
@@ -150,7 +150,7 @@ export class Chart {
       const few = line.curve.step.length <= 60;
       return {
         type: "scatter",
-        name: line.label,
+        name: plain(line.label),
         mode: !line.faint && few && line.symbol ? "lines+markers" : "lines",
         x: line.curve.step,
         y: line.curve.value,
@@ -234,6 +234,7 @@ export class Chart {
     };
     return {
       displaylogo: false,
+      typesetMath: false, // dollars in names are no formulas
       responsive: true,
       doubleClick: false,
       // Named one by one: Plotly's own choice has a button that sends the data to its cloud.
@@ -290,13 +291,4 @@ export class Chart {
     }
     this.plot.replaceChildren(svg);
   }
-}
-
-/** Text that Plotly shows as it is: no marks of its own, no places of a template. */
-function plain(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll("%{", "%\u200b{");
 }

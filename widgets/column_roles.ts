@@ -149,6 +149,6 @@ export function summary(document: Record<string, unknown>, roles: Record<string,
       images: having("image"),
       columns: having("numeric", "categorical"),
     }),
-    split: word(String(split["column"] ?? split["kind"] ?? "?")),
+    split: typeof split["column"] === "string" ? split["column"] : word(String(split["kind"] ?? "?")),
   });
 }

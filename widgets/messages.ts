@@ -46,7 +46,7 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 
 /** A word of a form or a value of a field: its message where there is one, else the word itself. */
 export function word(key: string): string {
-  return key in MESSAGES ? t(key as Key) : key;
+  return Object.hasOwn(MESSAGES, key) ? t(key as Key) : key;
 }
 
 /** Every key with its text in a language, for tests. */

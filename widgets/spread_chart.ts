@@ -3,7 +3,7 @@
 import { brief, int32, percent, type Spread } from "./data_answers";
 import { make, makeSvg, setText } from "./dom";
 import { t } from "./messages";
-import type { Plotly, Trace } from "./plotly_library";
+import { plain, type Plotly, type Trace } from "./plotly_library";
 import type { Theme } from "./theme";
 
 const HEIGHT = 280;
@@ -100,6 +100,7 @@ export class SpreadChart {
     };
     const config = {
       displaylogo: false,
+      typesetMath: false, // dollars in names are no formulas
       responsive: true,
       modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
     };
@@ -148,9 +149,4 @@ function labelsOf(spread: Spread): string[] {
     level.length > 24 ? `${level.slice(0, 23)}…` : level,
   );
   return (spread.others ?? 0) > 0 ? [...levels, t("data_others")] : levels;
-}
-
-/** Text that Plotly shows as it is: it would read tags, entities and templates in it. */
-export function plain(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%\u200b{").replaceAll("$", "\u2060$");
 }

@@ -13,6 +13,7 @@ from medfusion.runs import RunFolder, atomic, list_runs, process
 from medfusion.spec import Draft, Experiment, text
 from medfusion.widgets import plotly_library
 from medfusion.widgets.data_desk import DataDesk
+from medfusion.widgets.draft_file import name_after
 from medfusion.widgets.draft_panel import DraftPanel, word
 from medfusion.widgets.model_desk import ModelDesk
 from medfusion.widgets.panel import Panel, answers
@@ -80,7 +81,7 @@ class Builder(DraftPanel):
             self._path = Path(experiment)
             content = text.read_file(self._path)
             given = Draft.from_yaml_text(content, folder=self._path.resolve().parent)
-            name = name or self._path.stem
+            name = name or name_after(self._path)
         if folder is not None and given is not None:
             given = Draft(given.document, folder=folder)
         super().__init__(

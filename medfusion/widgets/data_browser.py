@@ -11,6 +11,7 @@ import traitlets
 from medfusion.spec import Draft, text
 from medfusion.widgets import plotly_library
 from medfusion.widgets.data_desk import DataDesk
+from medfusion.widgets.draft_file import name_after
 from medfusion.widgets.draft_panel import DraftPanel
 
 NEW = "data"
@@ -63,7 +64,7 @@ class DataBrowser(DraftPanel):
             "data_browser",
             ["source", "name", "folder"],
             given=given,
-            name=name or (NEW if path is None else path.stem),
+            name=name or (NEW if path is None else name_after(path)),
             folder=Path(folder or (Path.cwd() if given is None else given.folder)),
             **arguments,
         )

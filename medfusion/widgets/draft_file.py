@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 from medfusion.errors import SpecError
@@ -13,6 +15,24 @@ FOLDER = Path(".medfusion") / "drafts"
 """Where drafts lie, below the folder that the experiment's paths start from."""
 
 MOST_BYTES = 32 << 20
+
+_NEVER = r'[/\\:*?"<>|\0]'
+
+
+def name_after(path: Path) -> str:
+    """Return the name of the draft of a file: the file's own, where that can name a draft.
+
+    Example:
+        >>> name_after(Path("data/skin.csv"))
+        'skin'
+        >>> name_after(Path("a<b>.csv"))
+        'a-b--4e07dd89'
+    """
+    stem = path.stem
+    plain = re.sub(_NEVER, "-", stem).lstrip(".")[:80]
+    if plain and plain == stem:
+        return stem
+    return f"{plain}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 class DraftFile:
@@ -30,7 +50,7 @@ class DraftFile:
     """
 
     def __init__(self, name: str, folder: str | Path) -> None:
-        if not name or name.startswith(".") or set(name) & set('/\\:*?"<>|\0') or len(name) > 100:
+        if not name or name.startswith(".") or re.search(_NEVER, name) or len(name) > 100:
             msg = f"{name!r} cannot name a draft: use letters, digits, blanks and - _ + ."
             raise SpecError(msg)
         self.folder = Path(folder).resolve()

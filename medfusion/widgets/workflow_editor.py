@@ -10,7 +10,7 @@ from typing import Any
 
 from medfusion.errors import InputError, MedFusionError, SpecError
 from medfusion.spec import Experiment
-from medfusion.widgets.draft_file import DraftFile
+from medfusion.widgets.draft_file import DraftFile, name_after
 from medfusion.widgets.draft_panel import place, word
 from medfusion.widgets.panel import Panel, answers
 from medfusion.workflow import Workflow, WorkflowFolder, is_workflow, templates
@@ -66,7 +66,7 @@ class WorkflowEditor(Panel):
             path = Path(workflow)
             given = _read(path)
             self._path = path if path.suffix == SUFFIX else None
-            name = name or path.stem
+            name = name or name_after(path)
         elif isinstance(workflow, Experiment):
             given = Workflow.from_experiment(workflow)
         elif workflow is not None:
