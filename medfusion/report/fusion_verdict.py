@@ -37,6 +37,8 @@ _ROLES = {
     "rival": "Rival on the table",
 }
 _FLAT = 1e-12
+_ACROSS = 4
+"""Columns of values with their intervals that fit beside one another on a page."""
 
 Plain = Mapping[str, Any]
 
@@ -178,7 +180,7 @@ def _robustness(results: Plain) -> Section:
     labels = {one["name"]: one["label"] for one in results["candidates"]}
     fusions = [one["name"] for one in results["candidates"] if one["role"] == "fusion"]
     blocks: list[Block] = [
-        _heat(
+        *_heat(
             "robustness",
             f"{metric} of each fusion with parts hidden at prediction, on the same test rows. What "
             "a row lacks anyway stays missing.",
@@ -189,7 +191,9 @@ def _robustness(results: Plain) -> Section:
             results,
             lambda item: f"{item['left']} of {item['n']} rows have something",
         ),
-        _heat(
+    ]
+    if len(results["missing"]) > 1:
+        blocks += _heat(
             "missing",
             f"{metric} on test rows by what they lack in the data.",
             "Rows",
@@ -198,8 +202,12 @@ def _robustness(results: Plain) -> Section:
             labels,
             results,
             lambda item: counted(item["n"], "row"),
-        ),
-    ]
+        )
+    else:
+        [rows] = results["missing"]
+        alike = f"All {counted(rows['n'], 'test row')} are alike in what they have"
+        said = f"{alike} ({rows['pattern'].lower()}): of others these data say nothing."
+        blocks.append(Paragraph(said))
     return Section("robustness", "When something is missing", blocks)
 
 
@@ -212,7 +220,7 @@ def _heat(
     labels: Mapping[str, str],
     results: Plain,
     note: Any,
-) -> Table:
+) -> list[Table]:
     found = [
         item["values"][column]["value"]
         for item in items
@@ -220,27 +228,49 @@ def _heat(
         if item["values"][column]["value"] is not None
     ]
     low, high = (min(found), max(found)) if found else (0.0, 1.0)
-    rows = []
-    for item in items:
-        cells = []
-        for column in columns:
-            estimate = item["values"][column]
-            value = estimate["value"]
-            shade = None
-            if value is not None:
-                part = (value - low) / (high - low) if high - low > _FLAT else 0.5
-                shade = 1 - part if results["smaller_is_better"] else part
-            small = estimate.get("note", "")
-            cells.append(Cell(_text(estimate), value, note=small, shade=shade))
-        rows.append(Row(Cell(item["pattern"], note=note(item)), cells))
-    return Table(
-        name=name,
-        caption=f"{caption} The deeper the colour, the better.",
-        columns=[first, *(labels[column] for column in columns)],
-        rows=rows,
-        over="Candidate",
-        wide=True,
-    )
+
+    def cell(item: Plain, column: str) -> Cell:
+        estimate = item["values"][column]
+        value = estimate["value"]
+        shade = None
+        if value is not None:
+            part = (value - low) / (high - low) if high - low > _FLAT else 0.5
+            shade = 1 - part if results["smaller_is_better"] else part
+        return Cell(_text(estimate), value, note=estimate.get("note", ""), shade=shade)
+
+    # The longer side goes down, and what is left across is divided: a page is narrow.
+    down = len(columns) > len(items)
+    across = len(items) if down else len(columns)
+    tables = []
+    for start in range(0, across, _ACROSS):
+        part = slice(start, start + _ACROSS)
+        if down:
+            heads = ["Candidate", *(f"{item['pattern']} ({note(item)})" for item in items[part])]
+            rows = [
+                Row(Cell(labels[column]), [cell(item, column) for item in items[part]])
+                for column in columns
+            ]
+        else:
+            heads = [first, *(labels[column] for column in columns[part])]
+            rows = [
+                Row(
+                    Cell(item["pattern"], note=note(item)),
+                    [cell(item, column) for column in columns[part]],
+                )
+                for item in items
+            ]
+        told = caption if start == 0 else f"{caption.removesuffix('.')}, continued."
+        tables.append(
+            Table(
+                name=name if start == 0 else f"{name}-{start // _ACROSS + 1}",
+                caption=f"{told} The deeper the colour, the better.",
+                columns=heads,
+                rows=rows,
+                over=first if down else "Candidate",
+                wide=True,
+            )
+        )
+    return tables
 
 
 def _folds(results: Plain) -> Section:
@@ -252,26 +282,26 @@ def _folds(results: Plain) -> Section:
             f"{item[side]} ({events[side]})" if events else str(item[side])
             for side in ("train", "val", "test")
         ]
-        values = [one["folds"][item["fold"] - 1] for one in candidates]
-        rows.append(
-            Row(
-                Cell(f"Fold {item['fold']}"),
-                [
-                    *(Cell(size) for size in sizes),
-                    *(Cell(decimal(value), value) for value in values),
-                ],
-            )
-        )
+        rows.append(Row(Cell(f"Fold {item['fold']}"), [Cell(size) for size in sizes]))
     said = "rows (events)" if results["folds"][0].get("events") else "rows"
-    table = Table(
+    sides = Table(
         name="folds",
-        caption=f"Folds: {said} to learn from, to validate and to test on, and "
-        f"{results['metric_name']} on the test rows of each fold alone.",
-        columns=["Fold", "Training", "Validation", "Test", *(one["label"] for one in candidates)],
+        caption=f"Folds: {said} to learn from, to validate and to test on.",
+        columns=["Fold", "Training", "Validation", "Test"],
         rows=rows,
         notes=["No group is on two sides of a fold; the folds are the same for all candidates."],
     )
-    return Section("folds", "Folds", [table])
+    values = Table(
+        name="fold-values",
+        caption=f"{results['metric_name']} on the test rows of each fold alone.",
+        columns=["Candidate", *(f"Fold {item['fold']}" for item in results["folds"])],
+        rows=[
+            Row(Cell(one["label"]), [Cell(decimal(value), value) for value in one["folds"]])
+            for one in candidates
+        ],
+    )
+    # Of a single fold the values are those of all test rows, which stand above.
+    return Section("folds", "Folds", [sides, values] if len(results["folds"]) > 1 else [sides])
 
 
 def _methods(comparison: ComparisonFolder, results: Plain) -> Section:

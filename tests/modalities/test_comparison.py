@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -243,10 +244,15 @@ def test_the_report_has_the_verdict_and_every_number(small, tmp_path):
     numbers = [one["test"]["value"] for one in results["candidates"]]
     numbers += [gain["value"] for gain in results["gains"]]
     numbers += [item["values"]["gated"]["value"] for item in results["robustness"]]
-    for number in numbers:
+    numbers += [item["values"]["gated"]["value"] for item in results["missing"]]
+    numbers += [value for one in results["candidates"] for value in one["folds"]]
+    for number in (number for number in numbers if number is not None):
         assert f'value="{number}"' in page
     for section in ("performance", "gains", "robustness", "folds", "methods", "provenance"):
         assert f'<section id="{section}"' in page
+    # What is wider than a page is cut off on paper.
+    heads = [head.count("<th") for head in re.findall(r"<thead>.*?</thead>", page, re.DOTALL)]
+    assert max(heads) <= 8
 
 
 def test_the_command_line(make_experiment, tmp_path, capsys):
