@@ -23,7 +23,13 @@ from medfusion.report.evidence import Evidence, SplitPredictions
 from medfusion.report.metric_names import label
 from medfusion.report.numbers import decimal, interval
 
-METRICS = ("dice", "iou", "hd95", "sensitivity", "ppv", "area_difference")
+METRICS = {
+    "segmentation-classes": ("dice", "iou", "hd95"),
+    "segmentation-areas": ("sensitivity", "ppv", "area_difference"),
+}
+"""The metrics of each table; with their intervals more would be wider than a page."""
+
+_CAPTIONS = {"segmentation-classes": "Overlap and distance", "segmentation-areas": "Areas"}
 
 _COUNTED = (
     "An image counts for Dice and intersection over union where the class is in the reference or "
@@ -41,17 +47,18 @@ def section(evidence: Evidence) -> Section:
     found = evidence.prediction(split) if split else None
     if split is None or found is None:
         return Section("segmentation", "Segmentation", [Missing("Not evaluated yet.")])
-    blocks: list[Block] = [_classes(evidence, split), _spread(evidence, split, found)]
+    blocks: list[Block] = [_classes(evidence, split, name) for name in METRICS]
+    blocks.append(_spread(evidence, split, found))
     blocks.append(_cases(evidence) if evidence.examples else Missing("No cases were drawn."))
     return Section("segmentation", "Segmentation", blocks)
 
 
-def _classes(evidence: Evidence, split: str) -> Table:
+def _classes(evidence: Evidence, split: str, table: str) -> Table:
     unit = evidence.experiment.data.target.unit  # type: ignore[union-attr]
     rows = []
     for name in evidence.classes[1:]:
         cells = []
-        for metric in METRICS:
+        for metric in METRICS[table]:
             one = evidence.metric(split, f"{metric}[{name}]")
             if one is None or one.value is None:
                 cells.append(Cell("not estimable", note=(one.note if one else "").split(": ")[-1]))
@@ -59,12 +66,12 @@ def _classes(evidence: Evidence, split: str) -> Table:
                 cells.append(Cell(interval(one.value, one.ci), one.value, note=f"n = {one.n}"))
         rows.append(Row(Cell(name), cells))
     return Table(
-        "segmentation-classes",
-        f"Each class on the {theme.SPLIT_NAMES[split].lower()} split: mean over the images "
-        f"({evidence.confidence} CI); n images count.",
-        ["Class", *(label(metric, kind="segmentation", unit=unit) for metric in METRICS)],
+        table,
+        f"{_CAPTIONS[table]} of each class on the {theme.SPLIT_NAMES[split].lower()} split: mean "
+        f"over the images ({evidence.confidence} CI); n images count.",
+        ["Class", *(label(metric, kind="segmentation", unit=unit) for metric in METRICS[table])],
         rows,
-        notes=[_COUNTED],
+        notes=[_COUNTED] if table == "segmentation-areas" else [],
     )
 
 
