@@ -58,6 +58,8 @@ export class Chart {
   private held = false;
   private config: object | undefined;
   private redraw = () => {};
+  private library: Plotly | null = null;
+  private readonly fitting: ResizeObserver;
 
   constructor(
     private readonly title: string,
@@ -71,6 +73,9 @@ export class Chart {
       this.legend,
       this.plot,
     );
+    // Drawn while its page was not open, a chart has a width of its own making.
+    this.fitting = new ResizeObserver(() => this.fit());
+    this.fitting.observe(this.plot);
     // A redraw would take the box that is being drawn with the mouse away.
     this.plot.addEventListener("pointerdown", () => {
       this.held = true;
@@ -93,7 +98,12 @@ export class Chart {
   }
 
   close(plotly: Plotly | null): void {
+    this.fitting.disconnect();
     if (this.drawn) plotly?.purge(this.plot);
+  }
+
+  private fit(): void {
+    if (this.drawn && this.plot.clientWidth > 0) void this.library?.Plots.resize(this.plot);
   }
 
   private writeLegend(lines: Line[], theme: Theme): void {
@@ -214,6 +224,7 @@ export class Chart {
       },
     };
     this.config ??= this.configure(plotly);
+    this.library = plotly;
     void plotly.react(this.plot, traces, layout, this.config);
     if (first) {
       const plot = this.plot as HTMLElement as PlotlyNode;
@@ -235,7 +246,6 @@ export class Chart {
     return {
       displaylogo: false,
       typesetMath: false, // dollars in names are no formulas
-      responsive: true,
       doubleClick: false,
       // Named one by one: Plotly's own choice has a button that sends the data to its cloud.
       modeBarButtons: [["toImage"], ["zoom2d", "pan2d", whole]],

@@ -12,6 +12,7 @@ export interface PlotlyNode extends HTMLElement {
 export interface Plotly {
   Icons: Record<string, unknown>;
   react(node: HTMLElement, data: Trace[], layout: object, config?: object): Promise<unknown>;
+  Plots: { resize(node: HTMLElement): Promise<unknown> };
   purge(node: HTMLElement): void;
 }
 

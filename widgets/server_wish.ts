@@ -49,7 +49,8 @@ export async function tellThroughServer(path: string, worker: Worker, wish: Wish
   try {
     const place = await find(server, path, worker);
     if (place === null) return false;
-    const content = `${JSON.stringify(wish)}\n`;
+    // It may arrive when that process has ended and another goes on: it is not meant for that one.
+    const content = `${JSON.stringify({ ...wish, pid: worker[1], born: worker[2] })}\n`;
     const body = JSON.stringify({ type: "file", format: "text", content });
     const done = await ask(server, `${place}/control.json`, { method: "PUT", body });
     return done.ok;

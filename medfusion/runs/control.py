@@ -1,7 +1,8 @@
 """What a person asks of a running run: control.json, written by panels and the command line.
 
 A page whose kernel is busy with a cell writes the file itself, through the Jupyter server: then it
-says which page asked and its how manieth wish it was, so that the kernel does not do it once more.
+says which page asked and its how manieth wish it was, so that the kernel does not do it once more,
+and which process it means (pid, born): written late, it does not reach the next one.
 """
 
 from __future__ import annotations
@@ -73,9 +74,19 @@ class Control:
             document = _read(self._path)
             # Where it cannot be read, the Jupyter server may be writing: it is read again.
             self._stamp = None if document is None else stamp
-            asked = None if document is None else document.get("wish")
+            asked = None if document is None or _of_another(document) else document.get("wish")
             self._wish = asked if asked in ("run", "pause", "stop") else "run"
         return self._wish
+
+
+def _of_another(document: dict[str, Any]) -> bool:
+    """Return whether a wish names another process than this one."""
+    pid, born = document.get("pid"), document.get("born")
+    if pid is None:
+        return False
+    own = psutil.Process()
+    later = isinstance(born, int | float) and abs(own.create_time() - born) > 1.0
+    return bool(pid != own.pid) or later
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -218,6 +218,22 @@ def test_a_wish_holds_from_the_start_of_its_process_on(run):
     assert control.Control(run.path).wish() == "run"
 
 
+def test_a_wish_for_an_earlier_process_does_not_reach_this_one(run):
+    own = status.of_this_process()
+    wishes = control.Control(run.path)
+    for who, expected in [
+        ({}, "stop"),
+        ({"pid": own["pid"], "born": own["born"]}, "stop"),
+        ({"pid": own["pid"] + 1, "born": own["born"]}, "run"),
+        ({"pid": own["pid"], "born": own["born"] - 60}, "run"),
+        ({"pid": own["pid"], "born": None}, "stop"),
+    ]:
+        (run.path / control.FILE).unlink(missing_ok=True)
+        assert wishes.wish() == "run"
+        atomic.write_json(run.path / control.FILE, {"wish": "stop", "page": "p", "count": 1} | who)
+        assert wishes.wish() == expected, who
+
+
 def test_a_run_started_anew_forgets_what_was_asked_of_it_before(run, monkeypatch):
     asked = []
 

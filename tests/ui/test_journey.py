@@ -36,6 +36,13 @@ def run_button(lab, name):
     return controls.get_by_role("button", name=name, exact=True)
 
 
+def stop(lab):
+    """Press Stop, and once more as it asks."""
+    run_button(lab, "Stop").click()
+    run_button(lab, "Stop now?").click()
+    lab.wait_state("stopped", timeout=60_000)
+
+
 def settings(lab, epochs):
     page_of(lab, "Training")
     field = lab.page.locator('[data-path="training.epochs"] input')
@@ -82,14 +89,12 @@ def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared
     page_of(lab, "Runs")
     lab.wait_state("running")
     assert shown_run(lab).path == first.path
-    run_button(lab, "Stop").click()
-    lab.wait_state("stopped", timeout=60_000)
+    stop(lab)
     assert first.status.state == "stopped"
     epochs_before = first.status.epoch
     run_button(lab, "Resume").click()
     lab.wait_state("running", timeout=60_000)
-    run_button(lab, "Stop").click()
-    lab.wait_state("stopped", timeout=60_000)
+    stop(lab)
     assert first.status.epoch >= epochs_before
 
     # Two runs to the end, of two fusions, compared.

@@ -49,7 +49,7 @@ test("writes below the base URL, with the cookie's token, only where the process
   expect(new URL(last.url).pathname).toBe("/user/eva/api/contents/runs/a%20b/control.json");
   expect(last.init.headers).toMatchObject({ "X-XSRFToken": "secret", Authorization: "token t" });
   const body = JSON.parse(String(last.init.body)) as { content: string };
-  expect(JSON.parse(body.content)).toEqual(WISH);
+  expect(JSON.parse(body.content)).toEqual({ ...WISH, pid: 41, born: 5.25 });
 });
 
 test.each([
