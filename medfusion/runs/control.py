@@ -61,10 +61,15 @@ class Control:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._stamp: tuple[int, int, int] | None = None
-        self._wish: Wish = "run"
+        self._document: dict[str, Any] = {}
 
-    def wish(self) -> Wish:
-        """Return what was asked for last; "run" where nothing was."""
+    def wish(self, pid: int | None = None, born: float | None = None) -> Wish:
+        """Return what was asked for last; "run" where nothing was.
+
+        Args:
+            pid: Process that works on the run; by default this one.
+            born: Its start, seconds since 1970.
+        """
         try:
             found = self._path.stat()
         except FileNotFoundError:
@@ -74,19 +79,25 @@ class Control:
             document = _read(self._path)
             # Where it cannot be read, the Jupyter server may be writing: it is read again.
             self._stamp = None if document is None else stamp
-            asked = None if document is None or _of_another(document) else document.get("wish")
-            self._wish = asked if asked in ("run", "pause", "stop") else "run"
-        return self._wish
+            self._document = document or {}
+        asked = self._document.get("wish")
+        if asked not in ("run", "pause", "stop") or _of_another(self._document, pid, born):
+            return "run"
+        wish: Wish = asked
+        return wish
 
 
-def _of_another(document: dict[str, Any]) -> bool:
-    """Return whether a wish names another process than this one."""
-    pid, born = document.get("pid"), document.get("born")
-    if pid is None:
+def _of_another(document: dict[str, Any], pid: int | None, born: float | None) -> bool:
+    """Return whether a wish names another process than the given one, by default this."""
+    meant, since = document.get("pid"), document.get("born")
+    if meant is None:
         return False
-    own = psutil.Process()
-    later = isinstance(born, int | float) and abs(own.create_time() - born) > 1.0
-    return bool(pid != own.pid) or later
+    if pid is None:
+        own = psutil.Process()
+        pid, born = own.pid, own.create_time()
+    if meant != pid:
+        return True
+    return isinstance(since, int | float) and born is not None and abs(born - since) > 1.0
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from medfusion.errors import InputError
-from medfusion.runs import History, RunFolder, Status
+from medfusion.runs import History, RunFolder, Status, process
 from medfusion.runs.columns import LONG_BYTES
 from medfusion.runs.control import Control
 from medfusion.runs.events import FILE as EVENTS
@@ -64,8 +64,11 @@ class Feed:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing works on the run, as of the last poll."""
-        return self._status.state in ENDED
+        """Whether nothing works on the run, as of the last poll.
+
+        A process that was started here and has not yet said so works on it, too.
+        """
+        return self._status.state in ENDED and not process.at_work(self._run.path)
 
     def poll(self) -> tuple[Message, Buffers] | None:
         """Read the folder and return what is new, or None.
@@ -213,7 +216,7 @@ class Feed:
         return {
             "status": {
                 "state": status.state,
-                "asked": self._control.wish(),
+                "asked": self._control.wish(self._status.pid, self._status.born),
                 "epoch": max(_count(status.epoch), len(self._history.epochs) if ahead else 0),
                 "epochs": _count(status.epochs),
                 "step": max(_count(status.step), ahead),
