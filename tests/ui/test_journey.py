@@ -26,7 +26,7 @@ def trained(lab):
     lab.page.get_by_role("button", name="Train", exact=True).click()
     lab.page.get_by_role("tab", name="Runs", exact=True, selected=True).wait_for()
     assert lab.kernel("print(builder.run)") != before
-    lab.wait_state("running", timeout=90_000)
+    wait_run(lab, "running", timeout=90_000)
     return shown_run(lab)
 
 
@@ -36,11 +36,17 @@ def run_button(lab, name):
     return controls.get_by_role("button", name=name, exact=True)
 
 
+def wait_run(lab, word, timeout=60_000):
+    """Wait for the state of the run that is shown; the table below it has those of others."""
+    shown = lab.page.locator(".mf-inner").first
+    shown.locator(".mf-badge", has_text=word).first.wait_for(timeout=timeout)
+
+
 def stop(lab):
     """Press Stop, and once more as it asks."""
     run_button(lab, "Stop").click()
     run_button(lab, "Stop now?").click()
-    lab.wait_state("stopped", timeout=60_000)
+    wait_run(lab, "stopped", timeout=60_000)
 
 
 def settings(lab, epochs):
@@ -87,13 +93,13 @@ def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared
     lab.wait_idle()
     lab.run_cell(0)
     page_of(lab, "Runs")
-    lab.wait_state("running")
+    wait_run(lab, "running")
     assert shown_run(lab).path == first.path
     stop(lab)
     assert first.status.state == "stopped"
     epochs_before = first.status.epoch
     run_button(lab, "Resume").click()
-    lab.wait_state("running", timeout=60_000)
+    wait_run(lab, "running", timeout=60_000)
     stop(lab)
     assert first.status.epoch >= epochs_before
 
@@ -105,7 +111,7 @@ def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared
         page.locator('select[data-family="fusion"]').select_option(fusion)
         yaml.filter(has_text=f"kind: {fusion}").wait_for(state="attached")
         runs.append(trained(lab))
-        lab.wait_state("finished", timeout=180_000)
+        wait_run(lab, "finished", timeout=180_000)
     said = [run.experiment.model.fusion.kind for run in runs]
     assert said == ["gated", "film"]
     for run in runs:
