@@ -7,13 +7,15 @@ and which process it means (pid, born): written late, it does not reach the next
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
-from medfusion.runs import atomic
+from medfusion.errors import RunError
+from medfusion.runs import atomic, status
 
 FILE = "control.json"
 CLOCKS_SECONDS = 5.0
@@ -42,17 +44,30 @@ def done_by_page(folder: Path, page: str, count: int) -> bool:
 
 
 def forget_old(folder: Path) -> None:
-    """Take back a wish from before this process began, which an earlier one has not heeded.
+    """Take back a wish that an earlier process, or an earlier call, has heeded or did not live to.
 
-    One made since then holds: a person may ask a run to stop while it is still starting.
+    One made since this process began holds, unless the work has ended since: a person may ask a
+    run to stop while it is still starting.
     """
-    born = psutil.Process().create_time() - CLOCKS_SECONDS
+    file = folder / FILE
     try:
-        if (folder / FILE).stat().st_mtime >= born:
-            return
+        asked = file.stat().st_mtime_ns
     except FileNotFoundError:
         return
-    ask(folder, "run")
+    born = psutil.Process().create_time() - CLOCKS_SECONDS
+    if asked < born * 1e9 or asked <= _ended(folder):
+        ask(folder, "run")
+
+
+def _ended(folder: Path) -> int:
+    """Return when the work came to its last end, ns since 1970; 0 where it has not."""
+    with contextlib.suppress(RunError):  # a damaged status.json is nobody's at work
+        if status.read(folder).active:
+            return 0
+    try:
+        return (folder / status.FILE).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 class Control:

@@ -150,7 +150,7 @@ def test_slices_in_parts_keep_one_part():
     ("image", "message"),
     [
         ({"name": "hiera_tiny_224"}, "64 x 64 or 96 x 96"),
-        ({"name": "vit_tiny_patch32_384"}, "set the view's size to 64 or 96"),
+        ({"name": "vit_small_patch32_384"}, "set the view's size to 64 or 96"),
         ({"name": "test_resnet", "attention": spec.CBAM(stages=(9,))}, "no stage 9"),
     ],
 )

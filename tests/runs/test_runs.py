@@ -218,6 +218,20 @@ def test_a_wish_holds_from_the_start_of_its_process_on(run):
     assert control.Control(run.path).wish() == "run"
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_wish_that_was_heeded_does_not_hold_for_the_next_call(run, damaged):
+    control.ask(run.path, "stop")
+    status.Status("stopped").write(run.path)
+    if damaged:
+        (run.path / status.FILE).write_text("{")
+    control.forget_old(run.path)
+    assert control.Control(run.path).wish() == "run"
+    time.sleep(0.01)
+    control.ask(run.path, "stop")  # asked of the call that is about to begin
+    control.forget_old(run.path)
+    assert control.Control(run.path).wish() == "stop"
+
+
 def test_a_wish_for_an_earlier_process_does_not_reach_this_one(run):
     own = status.of_this_process()
     wishes = control.Control(run.path)
