@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from medfusion.data.table import Table
 
 PICTURES_AT_ONCE = 60
+WARMING = "MedFusion loads what reads tables"
 _CACHE_GIGABYTES = 4.0
 
 
@@ -67,7 +68,7 @@ class DataDesk:
         panel.observe(lambda _: self._show(), "state")
         self._show()
         # The first table is read sooner when pandas is there already.
-        threading.Thread(target=_warm, daemon=True).start()
+        threading.Thread(target=_warm, name=WARMING, daemon=True).start()
 
     # The table and its columns ----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from medfusion.data import png
+from medfusion.widgets.data_desk import WARMING
 
 SHOW = "import medfusion as mf\nbrowser = mf.DataBrowser(name={name!r}, folder={folder!r})\nbrowser"
 CLASH = "window.hacked = 1"
@@ -76,14 +77,11 @@ def test_skin_lesions_from_the_table_to_a_mended_experiment(lab, work, shared_da
     folder = work / "ham"
     shutil.copytree(shared_data / "skin_ham", folder)
     opened(lab, "skin", folder)
-    ready = (
-        "import sys; print('medfusion.data.pictures' in sys.modules and 'pandas' in sys.modules)"
-    )
-    while lab.kernel(ready) != "True":  # what reads tables is loaded while a person looks for one
+    loading = f"import threading; print({WARMING!r} in [one.name for one in threading.enumerate()])"
+    while lab.kernel(loading) != "False":  # it goes on while a person looks for a table
         lab.page.wait_for_timeout(200)
     table, grid = lab.page.evaluate(FIRST_GRID, "metadata.csv")
     print(f"table {table:.0f} ms, first images {grid:.0f} ms, load {os.getloadavg()[0]:.1f}")
-    # Below a second where the machine has a core for it; others may be at work beside the tests.
     assert grid < 1000
     pictures(lab, "data_images")
     tab(lab, "Columns")
@@ -206,5 +204,5 @@ def test_names_that_look_like_markup_stay_names_and_an_upload_is_kept(lab, work)
     lab.page.locator(".mf-tile img").first.click()
     lab.page.locator(".mf-subject-value", has_text="onerror").first.wait_for()
     assert lab.page.evaluate("window.hacked ?? 0") == 0
-    assert lab.page.locator(".mf-data img:not([src^=blob])").count() == 0
+    assert lab.page.locator(".mf-data img[src]:not([src^=blob])").count() == 0
     assert lab.page.locator(".mf-data script").count() == 0
