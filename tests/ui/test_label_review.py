@@ -157,7 +157,7 @@ def test_another_day_the_next_run_knows_what_was_decided(lab, reviewed, quoted, 
     assert lab.kernel(DECISIONS).count(MARKUP) == 1
     assert lab.page.locator(".mf-review b b, .mf-review script").count() == 0
     lab.page.get_by_role("button", name="Train with corrections").click()
-    lab.page.locator(".mf-inner .mf-badge").wait_for(timeout=60_000)
+    lab.page.locator(".mf-inner .mf-badge[role=status]").wait_for(timeout=60_000)
     wait = "from medfusion.runs import process; print(process.wait(review.run.path, 90).state)"
     assert lab.kernel(wait) == "finished"
     trained = RunFolder(lab.kernel("print(review.run.path)"))

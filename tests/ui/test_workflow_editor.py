@@ -163,7 +163,7 @@ def test_drawn_by_mouse_run_broken_mended_exported_and_imported(lab, work):
 
     lab.page.get_by_role("button", name="Export").click()
     lab.page.locator(".mf-workflow .mf-notice", has_text="Exported").wait_for()
-    [file] = folder.glob("*.medfusion")
+    [file] = folder.glob("[!.]*.medfusion")
     exported = Workflow.read(file)
     assert str(folder) not in file.read_text()
     found = lab.kernel("print(editor.workflow.hash)")
