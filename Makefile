@@ -99,7 +99,8 @@ docs: install
 
 # The pictures of README and docs, made by the browser tests.
 screenshots: install $(STAMPS)/browser
-	MEDFUSION_SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/ui tests/report -m ui -k "keeps_the_zoom or picture"
+	MEDFUSION_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest tests/ui tests/report -m ui
+	$(BIN)/python docs/pictures.py screenshots
 
 clean:
-	rm -rf $(VENV) .venv-bench rust/target widgets/node_modules medfusion/*/static demo
+	rm -rf $(VENV) .venv-bench rust/target widgets/node_modules medfusion/*/static demo screenshots

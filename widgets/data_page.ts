@@ -42,7 +42,7 @@ export class DataPage {
   private readonly view = viewChoice((view) => this.images.show(view, this.total));
   private readonly counts: HTMLElement[] = [];
   private readonly finds: HTMLInputElement[] = [];
-  private readonly settings = make("div", { class: "mf-data-settings" });
+  private readonly settings = make("details", { class: "mf-more" }, make("summary", {}, t("data_settings")));
   private readonly panes = new Map<string, HTMLElement>();
   private readonly tabs = new Tabs(t("data"), () => this.shown());
   private readonly stopTheme: () => void;
@@ -156,11 +156,13 @@ export class DataPage {
     const again = make("button", { type: "button", class: "mf-button" }, t("data_checks_again"));
     again.addEventListener("click", () => this.checks.ask());
     this.pane("checks", make("div", { class: "mf-data-bar" }, again), this.checks.node);
-    this.pane("settings", this.settings);
+    this.settings.addEventListener("toggle", () => {
+      if (this.settings.open && this.form === null) void this.buildForm();
+    });
     this.subject.node.hidden = true;
     this.body.hidden = true;
     this.body.append(this.tabs.node, this.subject.node);
-    this.node.append(this.choice.node, this.problem, this.told, this.body);
+    this.node.append(this.choice.node, this.problem, this.told, this.body, this.settings);
   }
 
   private pane(name: string, ...parts: HTMLElement[]): void {
@@ -233,8 +235,12 @@ export class DataPage {
     const turn = ++this.turn;
     const found = await this.ask("data_columns");
     if (turn !== this.turn) return;
-    if (found === null) this.forget();
-    else this.show(found as unknown as TableFacts);
+    if (found === null) {
+      this.forget();
+      this.settings.open = true; // the table may be elsewhere; what is said of it can be seen still
+    } else {
+      this.show(found as unknown as TableFacts);
+    }
   }
 
   /** Another target: other columns give it away. */
@@ -294,7 +300,6 @@ export class DataPage {
     if (!this.panes.get("spread")?.hidden) void this.spread();
     if (!this.panes.get("missing")?.hidden) void this.missing();
     if (!this.panes.get("checks")?.hidden) this.checks.ask();
-    if (!this.panes.get("settings")?.hidden && this.form === null) void this.buildForm();
   }
 
   private look(column: string): void {
@@ -344,7 +349,7 @@ export class DataPage {
     const { values } = await this.connection.ask("schema");
     const reader = new SchemaReader(values["schema"] as Schema);
     this.form = new Form(this.host, reader.at(["data"], this.state.document)!, ["data"]);
-    this.settings.replaceChildren(this.form.node);
+    this.settings.append(this.form.node);
   }
 
   private lacking(): string[] {

@@ -222,8 +222,10 @@ export class EncoderGrid {
 
   private row(one: Encoder, place: number): HTMLElement {
     const terms = one.commercial === "no" ? t("m_licence_no") : one.commercial === "own terms" ? t("m_licence_own") : "";
-    const licence = make("div", { role: "gridcell" }, one.licence);
+    // The terms first: where the column is narrow, the licence's name is what is cut.
+    const licence = make("div", { role: "gridcell", title: `${terms} ${one.licence}`.trim() });
     if (terms !== "") licence.append(make("b", { class: "mf-terms" }, terms));
+    licence.append(one.licence);
     const row = make(
       "div",
       {

@@ -28,7 +28,8 @@ class MedFusionMagics(Magics):
         """Multimodal medical deep learning: the commands of `medfusion`, and experiments as YAML.
 
         As a line, the words of the command line; `train` and `resume` return at once, show the live
-        panel and give the run; `build`, `runs` and `compare` show their panels:
+        panel and give the run; `browse`, `build`, `runs`, `compare`, `review` and `workflow edit` open
+        their panels:
 
             %medfusion
             %medfusion browse skin.csv
@@ -38,6 +39,7 @@ class MedFusionMagics(Magics):
             run = %medfusion train skin.yaml
             %medfusion runs
             %medfusion compare runs/skin-1 runs/skin-2
+            %medfusion versions
             %medfusion review runs/skin-1
             %medfusion data inspect series/
             %medfusion report {run.path} --out report.html
@@ -52,7 +54,8 @@ class MedFusionMagics(Magics):
             data:
               ...
 
-        Tab completes commands, options, files and runs, and in a cell keys and kinds.
+        Tab completes commands, options, files and runs, and in a cell keys and kinds;
+        `%medfusion VERB --help` tells what a command takes.
         """
         try:
             words = shlex.split(line)

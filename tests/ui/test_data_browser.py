@@ -197,7 +197,7 @@ def test_names_that_look_like_markup_stay_names_and_an_upload_is_kept(lab, work)
     kept = lab.kernel("print(browser.draft.get(('data', 'table')))")
     assert (folder / kept).read_text() == content
     assert "/" not in kept
-    for name in ("Images", "Rows", "Distributions", "Missing values", "Checks", "Settings"):
+    for name in ("Images", "Rows", "Distributions", "Missing values", "Checks"):
         tab(lab, name)
         lab.page.wait_for_timeout(700)
     tab(lab, "Images")

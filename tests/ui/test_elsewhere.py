@@ -26,6 +26,7 @@ def test_under_a_hubs_address(hub, played):
     run = played("hub")
     hub.open("hub.ipynb", CODE.format(name="hub"), f"mf.Run({str(run)!r})")
     hub.run_all()
+    hub.page.get_by_text("All settings of the data").click()
     field = hub.page.locator('[data-path="data.table"] input').first
     field.fill("skin.csv")
     hub.page.get_by_text("table: skin.csv").wait_for()
@@ -44,6 +45,7 @@ def test_in_voila(browser, work, tmp_path_factory):
     with jupyter(private, work, *words, base=HUB, program="voila") as url:
         lab = Lab(browser, url, work)
         lab.page.goto(f"{url}/")
+        lab.page.get_by_text("All settings of the data").click()
         field = lab.page.locator('[data-path="data.table"] input').first
         field.fill("skin.csv")
         lab.page.get_by_text("table: skin.csv").wait_for()

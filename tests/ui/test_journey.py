@@ -56,6 +56,15 @@ def settings(lab, epochs):
     lab.page.locator("pre[aria-label=YAML]").filter(has_text=f"epochs: {epochs}").wait_for()
 
 
+def every_page(lab):
+    """Take pictures of the pages, in both themes."""
+    for theme, word in (("JupyterLab Dark", "dark"), ("JupyterLab Light", "light")):
+        lab.theme(theme)
+        for name in ("Data", "Model", "Training", "Evaluation", "Review", "Runs"):
+            page_of(lab, name)
+            lab.picture(f"builder_{name.lower()}_{word}")
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("data", ["phantom", "skin_ham"])
 def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared_data):
@@ -126,6 +135,10 @@ def test_from_a_table_to_the_report_of_two_compared_runs(lab, work, data, shared
     exec(code, names)
     assert isinstance(names["exp"], Experiment)
     assert names["exp"].hash == runs[1].environment["experiment_hash"]
+
+    if data == "phantom":
+        every_page(lab)
+        page_of(lab, "Runs")
 
     # The report.
     page.locator(".mf-grid-row", has_text=runs[1].name).click()

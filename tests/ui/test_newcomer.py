@@ -42,7 +42,7 @@ def test_a_trained_model_in_at_most_twelve_clicks(lab, work):
     builder = page.locator(".mf-builder")
     click(builder.get_by_role("button", name="Use practice data"))
     builder.locator("pre[aria-label=YAML]").filter(has_text="malignant").wait_for(state="attached")
-    lab.picture("builder_data_light")
+    lab.picture("newcomer_data")
     click(builder.get_by_role("tab", name="Review"))
     builder.get_by_text("Nothing is missing or wrong.").wait_for()
     click(builder.get_by_role("button", name="Train", exact=True))
@@ -50,4 +50,4 @@ def test_a_trained_model_in_at_most_twelve_clicks(lab, work):
     assert click.count <= 12
     run = RunFolder(lab.kernel("print(builder.run.path)"))
     assert run.metrics["test"]["auc"]["value"] > 0.6  # it learns; the best possible is 0.9
-    lab.picture("builder_run_light")
+    lab.picture("newcomer_run")

@@ -98,7 +98,7 @@ export const DATA = {
   data_role_time: ["target: time", "目标：时间"],
   data_role_unused: ["not used", "不使用"],
   data_rows: ["Rows", "行"],
-  data_settings: ["Settings", "设置"],
+  data_settings: ["All settings of the data", "数据的全部设置"],
   data_show_row: ["Show row {row}", "显示第 {row} 行"],
   data_slice: ["Slice", "切片"],
   data_sort: ["Sort by {column}", "按 {column} 排序"],
