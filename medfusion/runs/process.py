@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from medfusion.runs import control, status
 from medfusion.runs import folder as files
 
 POLL_SECONDS = 0.1
+LEAVING_SECONDS = 30.0
+"""How long a process may take to end after its last word in status.json: libraries are let go."""
 
 
 def start(run: Path) -> int:
@@ -24,7 +27,8 @@ def start(run: Path) -> int:
     Raises:
         RunError: A process works on this run already.
     """
-    if at_work(run) or status.read(run).active:
+    said = status.read(run)
+    if said.active or not _leaves(run, said):
         msg = f"{run}: is running already"
         raise RunError(msg)
     control.ask(run, "run")
@@ -43,6 +47,15 @@ def start(run: Path) -> int:
         )
     _children[run] = process
     return process.pid
+
+
+def _leaves(run: Path, said: status.Status) -> bool:
+    """Wait for a process started here that has said its last; return whether none is left."""
+    child = _children.get(run)
+    if child is not None and child.pid == said.pid:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(LEAVING_SECONDS)
+    return not at_work(run)
 
 
 def wait(run: Path, timeout: float | None = None) -> status.Status:
@@ -67,6 +80,6 @@ def at_work(run: Path) -> bool:
     """Return whether a process that was started here is still there; one that has ended is let go."""
     child = _children.get(run)
     if child is not None and child.poll() is not None:
-        del _children[run]
+        _children.pop(run, None)  # another thread may have
         return False
     return child is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ TICK_SECONDS = 0.2
 FRAME_SECONDS = 3.0
 STILL_SECONDS = 30.0
 QUIET_TICKS = 5
+TROUBLES = 5
+TROUBLED_SECONDS = 30.0
 
 LOOK: dict[str, Any] = {"smoothing": 0.0, "log": False, "hidden": [], "chosen": 0, "metric": ""}
 """How the curves are shown: the same in all views of a panel."""
@@ -93,11 +97,16 @@ class RunPanel(Panel):
         """The first run's experiment as Python."""
         return str(self.state["runs"][0]["code"])
 
+    @property
+    def following(self) -> bool:
+        """Whether the run folders are being read."""
+        return self._thread is not None
+
     def follow(self) -> None:
         """Read the run folders from now on, until all runs have ended; in a thread of its own."""
         with self._starting:
             self._wake.set()
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None:
                 names = ", ".join(run.name for run in self.runs)
                 self._thread = threading.Thread(
                     target=self._follow, name=f"panel of {names}", daemon=True
@@ -112,30 +121,55 @@ class RunPanel(Panel):
     # In the thread --------------------------------------------------------------------------------
 
     def _follow(self) -> None:
+        troubles: deque[float] = deque([-math.inf] * TROUBLES, TROUBLES)
+        while True:
+            try:
+                self._read_on()
+                break
+            # A disk may stumble once; a closing kernel takes the channel away for good.
+            except (RuntimeError, OSError):
+                troubles.append(time.monotonic())
+                if troubles[-1] - troubles[0] < TROUBLED_SECONDS:
+                    break
+                self._wake.wait(TICK_SECONDS)
+        with self._starting:
+            if self._thread is threading.current_thread():
+                self._thread = None
+        with contextlib.suppress(RuntimeError, OSError):
+            if self.comm is not None:
+                self._renew_still()
+
+    def _read_on(self) -> None:
         states: list[str] = []
         quiet, frame_at, still_at = 0, 0.0, 0.0
         stale = False
-        # A closing kernel takes the channel away under the thread.
-        with contextlib.suppress(RuntimeError, OSError):
-            while self.comm is not None and quiet < QUIET_TICKS:
-                self._wake.clear()
-                news = self._news()
-                before, states = states, [feed.state for feed in self._feeds]
-                now = time.monotonic()
-                if news is not None:
-                    self.send(news[0], buffers=news[1])
-                    stale = True
-                ended = all(feed.ended for feed in self._feeds)
-                quiet = quiet + 1 if ended and news is None else 0
-                if stale and (states != before or now - frame_at > FRAME_SECONDS or quiet):
-                    self.set_trait("frames", [feed.frame() for feed in self._feeds])
-                    stale, frame_at = False, now
-                if states != before or now - still_at > STILL_SECONDS:
-                    self._renew_still()
-                    still_at = now
-                self._wake.wait(TICK_SECONDS)
-            if self.comm is not None:
+        while self.comm is not None:
+            self._wake.clear()
+            news = self._news()
+            before, states = states, [feed.state for feed in self._feeds]
+            now = time.monotonic()
+            if news is not None:
+                self.send(news[0], buffers=news[1])
+                stale = True
+            ended = all(feed.ended for feed in self._feeds)
+            quiet = quiet + 1 if ended and news is None else 0
+            if stale and (states != before or now - frame_at > FRAME_SECONDS or quiet):
+                self.set_trait("frames", [feed.frame() for feed in self._feeds])
+                stale, frame_at = False, now
+            if states != before or now - still_at > STILL_SECONDS:
                 self._renew_still()
+                still_at = now
+            if quiet >= QUIET_TICKS and self._is_done():
+                return
+            self._wake.wait(TICK_SECONDS)
+
+    def _is_done(self) -> bool:
+        """Return whether nobody has asked to go on; who asks from now on starts another thread."""
+        with self._starting:
+            if self._wake.is_set():
+                return False
+            self._thread = None
+            return True
 
     def _news(self) -> tuple[dict[str, Any], list[bytes]] | None:
         """Return what is new in all runs as one message, or None."""

@@ -261,3 +261,34 @@ def test_a_run_started_anew_forgets_what_was_asked_of_it_before(run, monkeypatch
         process.start(run.path)
     process._children.pop(run.path, None)
     assert asked == ["run"]
+
+
+def sleeper(seconds):
+    return subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+
+
+def test_a_process_that_has_said_its_last_may_take_a_moment_to_end(run, monkeypatch):
+    leaving = sleeper(0.5)
+    process._children[run.path] = leaving
+    status.Status("stopped", pid=leaving.pid).write(run.path)
+    ended = []
+
+    def popen(*_args, **_options):
+        ended.append(leaving.returncode)
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(process.subprocess, "Popen", popen)
+    with contextlib.suppress(AttributeError):  # no process, no pid
+        process.start(run.path)
+    process._children.pop(run.path, None)
+    assert ended == [0]
+
+
+def test_a_process_that_is_starting_is_not_started_twice(run):
+    status.Status("stopped", pid=1).write(run.path)  # by the process before
+    starting = process._children[run.path] = sleeper(30)
+    with pytest.raises(RunError, match="is running already"):
+        process.start(run.path)
+    starting.kill()
+    starting.wait()
+    assert not process.at_work(run.path)

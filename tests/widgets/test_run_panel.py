@@ -2,7 +2,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -36,7 +35,11 @@ def panel(run):
     found = RunPanel(run)
     yield found
     found.close()
-    found._thread.join(5)
+    until(lambda: not found.following)
+
+
+def raised(error):
+    raise error
 
 
 def sent(panel, monkeypatch):
@@ -86,22 +89,40 @@ def test_follows_in_a_thread_and_rests_at_the_end(run, monkeypatch):
     writer = EventWriter(run.path)
     writer.write("step", step=1, epoch=1, loss=0.5, lr=0.1)
     until(lambda: any("curves" in news for content, _ in messages for news in content["news"]))
-    assert threading.current_thread() is not panel._thread
+    assert panel.following
     writer.write("step", step=2, epoch=1, loss=0.4, lr=0.1)
     writer.close()
     Status(state="finished", step=2, steps=2).write(run.path)
-    panel._thread.join(5)
-    assert not panel._thread.is_alive()
+    until(lambda: not panel.following)
     assert panel.frames[0]["status"]["state"] == "finished"
     assert panel.frames[0]["curves"]["step/loss"] == [[1, 2], [0.5, 0.4]]
+    panel.close()
+
+
+def test_a_disk_that_stumbles_does_not_end_the_following(run, monkeypatch):
+    panel = RunPanel(run)
+    messages = sent(panel, monkeypatch)
+    [feed] = panel._feeds
+    poll, left = feed.poll, [OSError("stale file handle"), RuntimeError("sent at once")]
+    monkeypatch.setattr(feed, "poll", lambda: poll() if not left else raised(left.pop()))
+    until(lambda: not left)
+    Status(state="finished", step=2, steps=2).write(run.path)
+    until(lambda: not panel.following)
+    assert messages[-1][0]["news"][0]["status"]["state"] == "finished"
+    panel.close()
+
+
+def test_a_disk_that_is_gone_ends_it(run, monkeypatch):
+    panel = RunPanel(run)
+    monkeypatch.setattr(panel._feeds[0], "poll", lambda: raised(OSError("gone")))
+    until(lambda: not panel.following)
     panel.close()
 
 
 def test_a_closed_panel_stops_reading(run):
     panel = RunPanel(run)
     panel.close()
-    panel._thread.join(5)
-    assert not panel._thread.is_alive()
+    until(lambda: not panel.following)
 
 
 @pytest.mark.parametrize(("click", "wish"), [("pause", "pause"), ("stop", "stop")])
@@ -179,7 +200,7 @@ def test_several_runs_are_followed_in_one_message_a_tick(tmp_path, run, monkeypa
         writer.write("step", step=1, epoch=1, loss=0.5 + number, lr=0.1)
         writer.close()
         Status(state="finished", step=1, steps=1).write(folder.path)
-    panel._thread.join(10)
+    until(lambda: not panel.following)
     assert [frame["curves"]["step/loss"][1] for frame in panel.frames] == [[0.5], [1.5]]
     for content, buffers in messages:
         assert sum(news["buffers"] for news in content["news"]) == len(buffers)
