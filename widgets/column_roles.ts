@@ -102,7 +102,7 @@ function notesOf(facts: ColumnFacts, role: Role, leak: string | undefined): [str
   const found: [string, boolean][] = [];
   for (const [mark, text] of facts.notes) {
     if (mark === "missing" && !feature) continue;
-    if (mark === "identifier" && ["id", "group", "image"].includes(role)) continue;
+    if (["identifier", "text"].includes(mark) && ["id", "group", "image"].includes(role)) continue;
     if (mark === "empty" && role === "unused") continue;
     found.push([t(`data_note_${mark}` as Key, { text }), feature && mark !== "missing"]);
   }
