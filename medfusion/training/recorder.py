@@ -12,7 +12,7 @@ from typing import Any, Self
 import psutil
 import torch
 
-from medfusion.errors import StorageError
+from medfusion.errors import RunError, StorageError
 from medfusion.runs import events
 from medfusion.runs import status as statuses
 from medfusion.runs.control import Control
@@ -42,10 +42,17 @@ class Recorder(Callback):
         self.stop_asked = threading.Event()
         self._control = Control(folder)
         self._lock = threading.Lock()
+        # What was done before holds until training goes on: it may be stopped before that.
+        before = Status()
+        with contextlib.suppress(RunError):  # damaged or missing
+            before = statuses.read(folder)
         self._status = Status(
             state="running",
             heartbeat=time.time(),
+            epoch=before.epoch,
             epochs=epochs,
+            step=before.step,
+            steps=before.steps,
             **statuses.of_this_process(),
         )
         self._over = threading.Event()

@@ -225,6 +225,19 @@ def test_changed_data_stop_a_resumed_run(phantom, phantom_folder, tmp_path, stop
         execute(run.path)
 
 
+def test_a_stop_while_it_starts_again_loses_nothing(finished, phantom, tmp_path, stop_after):
+    run = RunFolder.create(phantom, tmp_path)
+    before = execute(run.path, [stop_after(run, 5)])
+    time.sleep(0.01)
+    run.stop()  # newer than the last end: meant for the call that begins now
+    after = execute(run.path)
+    assert after.state == "stopped"
+    assert (after.epoch, after.step, after.steps) == (before.epoch, before.step, before.steps)
+    assert after.step == 5
+    assert execute(run.path).state == "finished"
+    assert digests(run) == digests(finished)
+
+
 @pytest.mark.parametrize(
     "damage", ["status.json", "control.json", "events.jsonl", "checkpoints/last.safetensors"]
 )
