@@ -76,6 +76,17 @@ def wait(run: Path, timeout: float | None = None) -> status.Status:
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 
+def starting(run: Path, said: status.Status) -> bool:
+    """Return whether a process was started here and status.json has nothing of it yet.
+
+    Args:
+        run: The run folder.
+        said: What its status.json says.
+    """
+    child = _children.get(run)
+    return child is not None and child.pid != said.pid and at_work(run)
+
+
 def at_work(run: Path) -> bool:
     """Return whether a process that was started here is still there; one that has ended is let go."""
     child = _children.get(run)

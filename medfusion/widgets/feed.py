@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -155,7 +156,10 @@ class Feed:
 
     def _read_status(self) -> None:
         try:
-            self._status = self._run.status
+            said = self._run.status
+            if said.state in ENDED and process.starting(self._run.path, said):
+                said = dataclasses.replace(said, state="created", error=None)
+            self._status = said
         except InputError as error:
             self._trouble = str(error)
 

@@ -1,9 +1,11 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from medfusion import Experiment
-from medfusion.runs import RunFolder, Status, columns
+from medfusion.runs import RunFolder, Status, columns, process
 from medfusion.runs.events import EventWriter
 from medfusion.runs.history import History
 from medfusion.runs.status import of_this_process
@@ -112,6 +114,21 @@ def test_a_resumed_run_replaces_what_it_does_anew(run, events):
     assert message["kind"] == "all"
     applied(page, message, buffers)
     assert page["step/loss"] == ([1, 2, 3, 4, 5], [1.0, 1.0, 1.0, 1.0, 0.5])
+
+
+def test_a_resumed_run_is_starting_until_its_process_says_so(run):
+    process._children[run.path] = child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"]
+    )
+    Status("stopped", pid=1, epoch=2, step=9).write(run.path)  # by the process before
+    feed = Feed(run)
+    status = feed.poll()[0]["status"]
+    assert (status["state"], status["step"], feed.ended) == ("created", 9, False)
+    Status("stopped", pid=child.pid, epoch=2, step=9).write(run.path)  # its last word
+    assert feed.poll()[0]["status"]["state"] == "stopped"
+    child.kill()
+    child.wait()
+    assert feed.ended
 
 
 def test_the_events_are_ahead_of_the_status(run, events):
