@@ -76,6 +76,7 @@ class RunPanel(Panel):
         self._feeds = [Feed(run) for run in self.runs]
         self.attach(WrongCases(self.runs))
         self._view_asked = threading.Event()
+        self._wished: dict[str, int] = {}  # by page: its last wish
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._still: Any = None
@@ -237,8 +238,11 @@ class RunPanel(Panel):
             msg = unknown("wish", str(wish), ["pause", "resume", "stop"])
             raise InputError(msg)
         folder = self.runs[run]
-        if control.done_by_page(folder.path, page, count):
-            return  # while the kernel was busy
+        # Messages may come in over two channels of the kernel: a later wish overrules this one.
+        late = count <= self._wished.get(page, 0)
+        self._wished[page] = max(count, self._wished.get(page, 0))
+        if late or control.done_by_page(folder.path, page, count):
+            return  # the page did it, while the kernel was busy
         if wish == "pause":
             folder.pause()
         elif wish == "stop":

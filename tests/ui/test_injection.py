@@ -234,7 +234,7 @@ def test_nothing_of_120_hostile_strings_runs_live_saved_or_reopened(lab, hostile
         assert lab.page.evaluate(FOUND) == NOTHING, name
 
     # Another day, before anything was run: what the notebook kept.
-    lab.kernel("panel._thread.join(20)")
+    lab.kernel("import time\nwhile panel.following: time.sleep(0.1)")
     lab.reopen("injection.ipynb")
     still = lab.page.locator(".mf-still")
     still.get_by_text(hostile.HTML[1]).first.wait_for(timeout=30_000)

@@ -6,6 +6,14 @@ import time
 
 import pytest
 
+REST = """
+import time
+for _ in range(100):
+    if not panel.following:
+        break
+    time.sleep(0.1)
+print(panel.following)
+"""
 IDLE = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 SHOW = "from medfusion.widgets import RunPanel\npanel = RunPanel({path})\npanel"
 RANGE = "() => Array.from(document.querySelector('.mf-plot')._fullLayout.xaxis.range)"
@@ -71,7 +79,7 @@ def test_grows_pauses_goes_on_and_keeps_the_zoom(lab, played, play, quoted):
     lab.page.get_by_role("button", name="Python", exact=True).click()
     lab.page.get_by_text("mf.Experiment(").wait_for(timeout=3000)
     # The thread ends with the run, so an old panel costs nothing.
-    assert lab.kernel("panel._thread.join(10); print(panel._thread.is_alive())") == "False"
+    assert lab.kernel(REST) == "False"
 
 
 def test_lives_while_a_cell_keeps_the_kernel_busy(lab, played, play, quoted):
@@ -259,7 +267,7 @@ def test_reopened_notebook_shows_the_last_state_without_a_kernel(lab, played, pl
     play("play", run, 3)
     lab.wait_state("finished")
     assert not lab.page.locator(".mf-still").is_visible()
-    lab.kernel("panel._thread.join(10)")
+    lab.kernel(REST)
     lab.reopen("saved.ipynb")
     still = lab.page.locator(".mf-still")
     still.get_by_text("finished, epoch 10 of 10, step 400 of 400").wait_for(timeout=10_000)

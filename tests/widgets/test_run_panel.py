@@ -157,6 +157,18 @@ def test_resume_starts_the_process_of_a_run_that_has_ended(panel, run, monkeypat
     assert started == [run.path]
 
 
+def test_a_stop_that_arrives_after_the_resume_that_followed_it_is_late(panel, run, monkeypatch):
+    from medfusion.widgets import run_panel
+
+    monkeypatch.setattr(run_panel.process, "start", lambda _: None)
+    Status(state="stopped").write(run.path)
+    ask(panel, "wish", run=0, wish="resume", page="p", count=2)
+    ask(panel, "wish", run=0, wish="stop", page="p", count=1)
+    assert Control(run.path).wish() == "run"
+    ask(panel, "wish", run=0, wish="stop", page="p", count=3)
+    assert Control(run.path).wish() == "stop"
+
+
 def test_what_goes_wrong_is_told_on_the_page(panel, monkeypatch):
     from medfusion.widgets import run_panel
 
