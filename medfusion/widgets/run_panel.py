@@ -122,23 +122,27 @@ class RunPanel(Panel):
     # In the thread --------------------------------------------------------------------------------
 
     def _follow(self) -> None:
+        try:
+            self._read_in_spite_of_troubles()
+        finally:  # whatever ended it, the next call of `follow` starts it anew
+            with self._starting:
+                if self._thread is threading.current_thread():
+                    self._thread = None
+        with contextlib.suppress(RuntimeError, OSError):
+            if self.comm is not None:
+                self._renew_still()
+
+    def _read_in_spite_of_troubles(self) -> None:
         troubles: deque[float] = deque([-math.inf] * TROUBLES, TROUBLES)
         while True:
             try:
-                self._read_on()
-                break
+                return self._read_on()
             # A disk may stumble once; a closing kernel takes the channel away for good.
             except (RuntimeError, OSError):
                 troubles.append(time.monotonic())
                 if troubles[-1] - troubles[0] < TROUBLED_SECONDS:
-                    break
+                    return None
                 self._wake.wait(TICK_SECONDS)
-        with self._starting:
-            if self._thread is threading.current_thread():
-                self._thread = None
-        with contextlib.suppress(RuntimeError, OSError):
-            if self.comm is not None:
-                self._renew_still()
 
     def _read_on(self) -> None:
         states: list[str] = []

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -90,6 +91,7 @@ def test_follows_in_a_thread_and_rests_at_the_end(run, monkeypatch):
     writer.write("step", step=1, epoch=1, loss=0.5, lr=0.1)
     until(lambda: any("curves" in news for content, _ in messages for news in content["news"]))
     assert panel.following
+    assert threading.current_thread() is not panel._thread
     writer.write("step", step=2, epoch=1, loss=0.4, lr=0.1)
     writer.close()
     Status(state="finished", step=2, steps=2).write(run.path)
@@ -117,6 +119,18 @@ def test_a_disk_that_is_gone_ends_it(run, monkeypatch):
     monkeypatch.setattr(panel._feeds[0], "poll", lambda: raised(OSError("gone")))
     until(lambda: not panel.following)
     panel.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_in_the_thread_does_not_keep_the_panel_from_following_again(run, monkeypatch):
+    panel = RunPanel(run)
+    with monkeypatch.context() as broken:
+        broken.setattr(panel._feeds[0], "poll", lambda: raised(KeyError("fault")))
+        until(lambda: not panel.following)
+    panel.follow()
+    assert panel.following
+    panel.close()
+    until(lambda: not panel.following)
 
 
 def test_a_closed_panel_stops_reading(run):

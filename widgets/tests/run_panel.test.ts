@@ -35,7 +35,7 @@ const status = (more: Partial<Status>): Status => ({ ...new RunStore().facts.sta
 
 function show(...frames: Frame[]) {
   const runs = frames.map((_, index) => ({
-    name: `run-${index + 1}`, path: `/work/runs/run-${index + 1}`, monitor: "val/auc",
+    name: `run-${index + 1}`, path: `/data/runs/run-${index + 1}`, monitor: "val/auc",
     yaml: `a: ${index + 1}`, code: "Experiment()",
   }));
   const model = new FakeModel({ state: { runs, look: LOOK, open: "mf.Run('x')" }, frames });
