@@ -26,6 +26,14 @@ ASK = """async (code) => {
   await future.done;
   return text;
 }"""
+# Three lines or more that are narrower than a word.
+SQUEEZED = """() => [...document.querySelectorAll('.mf-name, .mf-help')].filter((one) => {
+  if (!one.checkVisibility()) return false;
+  const text = document.createRange();
+  text.selectNodeContents(one);
+  const {width, height} = text.getBoundingClientRect();
+  return width < 60 && height > 42;
+}).map((one) => one.textContent)"""
 
 
 def pytest_collection_modifyitems(items):
@@ -186,7 +194,7 @@ class Lab:
         self.page.locator(".mf-badge", has_text=word).first.wait_for(timeout=timeout)
 
     def picture(self, name):
-        """Save a screenshot down to the panel's end, where a folder is named."""
+        """Save a screenshot down to the panel's end; no name or help text is squeezed."""
         folder = os.environ.get("MEDFUSION_SCREENSHOTS")
         target = Path(folder) if folder else self.work / "screenshots"
         target.mkdir(parents=True, exist_ok=True)
@@ -199,6 +207,7 @@ class Lab:
         bottom = min(size["height"], box["y"] + box["height"] + 24)
         clip = {"x": 0, "y": 0, "width": size["width"], "height": bottom}
         self.page.screenshot(path=target / f"{name}.png", clip=clip)
+        assert self.page.evaluate(SQUEEZED) == []
 
     def close(self):
         self.page.evaluate(

@@ -17,6 +17,9 @@ print(panel.following)
 IDLE = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 SHOW = "from medfusion.widgets import RunPanel\npanel = RunPanel({path})\npanel"
 RANGE = "() => Array.from(document.querySelector('.mf-plot')._fullLayout.xaxis.range)"
+UNSEEN = """() => [...document.querySelectorAll('.mf-run-panel > .mf-charts .mf-legend > span')]
+    .filter((one) => one.getBoundingClientRect().bottom > one.parentNode.getBoundingClientRect().bottom)
+    .map((one) => one.textContent)"""
 HEIGHT = "() => document.querySelector('.mf-panel').getBoundingClientRect().height"
 CLASH = "window.hacked = 1"
 HOSTILE = f'<img src=x onerror="{CLASH}"><script>{CLASH}</script>${{{CLASH}}}'
@@ -52,6 +55,7 @@ def test_grows_pauses_goes_on_and_keeps_the_zoom(lab, played, play, quoted):
     lab.page.wait_for_timeout(300)
     assert lab.page.evaluate(RANGE)[0] == 0
     lab.wait_points(230)
+    assert lab.page.evaluate(UNSEEN) == []
     lab.picture("run_panel_light")
     lab.theme("JupyterLab Dark")
     lab.picture("run_panel_dark")
@@ -152,6 +156,7 @@ def test_several_runs_lie_over_each_other(lab, played, play, quoted):
     lab.run_cell(0)
     lab.wait_points(3, chart=1)
     lab.page.wait_for_function("() => document.querySelectorAll('.mf-plot')[1].data.length === 2")
+    assert lab.page.evaluate(UNSEEN) == []
 
     # What is changed here is in the kernel, and so in every other view.
     panel = lab.page.locator(".mf-panel").first
